@@ -1,0 +1,27 @@
+"""Where messages go."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from core.api.accounts.models import Workspace, new_id
+
+
+class Channel(models.Model):
+    """A way to reach people. The configuration is encrypted (`core.contracts.channel_vault`); `summary` is its harmless part."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="channels")
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=20)
+    config_version = models.IntegerField(default=1)
+    config_ciphertext = models.TextField()
+    summary = models.CharField(max_length=200)
+    disabled_at = models.DateTimeField(null=True)
+    disabled_reason = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "channel"
+        indexes: ClassVar = [models.Index(fields=["workspace", "created_at"], name="channel_workspace_created")]

@@ -1,0 +1,103 @@
+"""What follows from a change of state: incidents, alerts, deliveries and the outbox. Written by `core.adapters.store`."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from core.api.accounts.models import Workspace, new_id
+from core.api.channels.models import Channel
+from core.api.monitors.models import Monitor
+
+
+class Incident(models.Model):
+    """One outage of one monitor. Invariant: at most one is open for each monitor (partial unique index)."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="incidents")
+    monitor = models.ForeignKey(Monitor, on_delete=models.CASCADE, related_name="incidents")
+    reason = models.SmallIntegerField()
+    detail = models.TextField(db_default="")
+    began_at = models.DateTimeField()
+    opened_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "incident"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["monitor"], condition=models.Q(resolved_at__isnull=True), name="incident_one_open")
+        ]
+        indexes: ClassVar = [models.Index(fields=["workspace", "opened_at"], name="incident_workspace_opened")]
+
+
+class Alert(models.Model):
+    """Something that people should be told. `facts` is what the message says: the monitor, the incident, the text.
+
+    `order_key` and `sequence` order the messages about one incident (or one channel test).
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="alerts")
+    monitor = models.ForeignKey(Monitor, on_delete=models.CASCADE, null=True, related_name="alerts")
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, null=True, related_name="alerts")
+    alert_type = models.CharField(max_length=20)
+    order_key = models.UUIDField()
+    sequence = models.IntegerField()
+    facts = models.JSONField()
+    only_channel = models.ForeignKey(Channel, on_delete=models.CASCADE, null=True)
+    created_at = models.DateTimeField()
+    routed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "alert"
+        indexes: ClassVar = [
+            models.Index(fields=["created_at"], condition=models.Q(routed_at__isnull=True), name="alert_not_routed"),
+            models.Index(fields=["workspace", "created_at"], name="alert_workspace_created"),
+        ]
+
+
+class DeliveryState(models.TextChoices):
+    """`REQUESTED` waits for a receipt; the other three are final."""
+
+    REQUESTED = "requested"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+class Delivery(models.Model):
+    """One message of one alert to one channel. Without a receipt by `receipt_due_at` it is requested again, as the next generation."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="deliveries")
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
+    config_version = models.IntegerField()
+    state = models.CharField(max_length=10, choices=DeliveryState.choices)
+    generation = models.IntegerField(db_default=1)
+    attempts = models.IntegerField(db_default=0)
+    requested_at = models.DateTimeField()
+    receipt_due_at = models.DateTimeField(null=True)
+    retry_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    error_type = models.CharField(max_length=20, db_default="")
+    error = models.TextField(db_default="")
+
+    class Meta:
+        db_table = "delivery"
+        constraints: ClassVar = [models.UniqueConstraint(fields=["alert", "channel"], name="delivery_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["receipt_due_at"], condition=models.Q(state="requested"), name="delivery_awaiting_receipt"),
+            models.Index(fields=["workspace", "requested_at"], name="delivery_workspace_requested"),
+        ]
+
+
+class Outbox(models.Model):
+    """An event that has to reach the bus. Written in the transaction of its cause, deleted once the bus has taken it."""
+
+    id = models.BigAutoField(primary_key=True)
+    detail_type = models.CharField(max_length=40)
+    detail = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "outbox"

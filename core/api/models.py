@@ -1,0 +1,33 @@
+"""Where Django looks for the models of this app; each feature defines its own."""
+
+from core.api.accounts.models import ApiKey, Membership, User, Workspace
+from core.api.channels.models import Channel
+from core.api.incidents.models import Alert, Delivery, Incident, Outbox
+from core.api.monitors.models import (
+    CheckResult,
+    Heartbeat,
+    HeartbeatState,
+    Monitor,
+    Ping,
+    Website,
+    WebsiteState,
+)
+
+__all__ = [
+    "Alert",
+    "ApiKey",
+    "Channel",
+    "CheckResult",
+    "Delivery",
+    "Heartbeat",
+    "HeartbeatState",
+    "Incident",
+    "Membership",
+    "Monitor",
+    "Outbox",
+    "Ping",
+    "User",
+    "Website",
+    "WebsiteState",
+    "Workspace",
+]

@@ -1,0 +1,154 @@
+"""What is watched: monitors, their settings by kind, their hot state, and the facts about them.
+
+`Monitor.id` is a compact bigint for the hot tables; `Monitor.uid` is the id that users see. The state and fact tables are written
+by `core.adapters.store` in plain SQL; Django owns their schema and reads them for the API.
+"""
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from core.api.accounts.models import Workspace, new_id
+
+
+class MonitorKind(models.TextChoices):
+    """How a monitor learns whether its target is well."""
+
+    WEBSITE = "website"
+    HEARTBEAT = "heartbeat"
+
+
+class Monitor(models.Model):
+    """Anything that is watched. A paused monitor keeps its state and phase."""
+
+    id = models.BigAutoField(primary_key=True)
+    uid = models.UUIDField(unique=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="monitors")
+    kind = models.CharField(max_length=10, choices=MonitorKind.choices)
+    name = models.CharField(max_length=100)
+    tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    paused_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "monitor"
+        indexes: ClassVar = [models.Index(fields=["workspace", "created_at"], name="monitor_workspace_created")]
+
+
+class Website(models.Model):
+    """Settings of a website. `accepted_status` is a comma-separated list of codes and ranges, e.g. `200-299,301`."""
+
+    monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="website")
+    url = models.CharField(max_length=2048)
+    method = models.CharField(max_length=10, default="GET")
+    interval_s = models.IntegerField(default=60)
+    retry_interval_s = models.IntegerField(default=10)
+    timeout_ms = models.IntegerField(default=10_000)
+    failure_threshold = models.SmallIntegerField(default=3)
+    recovery_threshold = models.SmallIntegerField(default=1)
+    accepted_status = models.CharField(max_length=200, default="200-299")
+    follow_redirects = models.BooleanField(default=True)
+    max_redirects = models.SmallIntegerField(default=10)
+    verify_tls = models.BooleanField(default=True)
+    config_version = models.IntegerField(default=1)
+
+    class Meta:
+        db_table = "website"
+
+
+class WebsiteState(models.Model):
+    """Hot state of a website; `core.adapters.store` writes it, under a lease (`lease_id`, `leased_until`) while it is being checked."""
+
+    monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="website_state")
+    state = models.CharField(max_length=4, db_default="new")
+    next_check_at = models.DateTimeField(null=True)
+    lease_id = models.UUIDField(null=True)
+    leased_until = models.DateTimeField(null=True)
+    failures = models.IntegerField(db_default=0)
+    successes = models.IntegerField(db_default=0)
+    first_failure_at = models.DateTimeField(null=True)
+    unknown_since = models.DateTimeField(null=True)
+    last_checked_at = models.DateTimeField(null=True)
+    last_outcome = models.SmallIntegerField(null=True)
+    last_reason = models.SmallIntegerField(null=True)
+    last_status_code = models.SmallIntegerField(null=True)
+    last_total_us = models.IntegerField(null=True)
+    certificate_not_after = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "website_state"
+
+
+class Heartbeat(models.Model):
+    """Settings of a heartbeat: a ping is expected every `period_s` seconds and may be late by `grace_s`."""
+
+    monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="heartbeat")
+    period_s = models.IntegerField(default=86_400)
+    grace_s = models.IntegerField(default=3_600)
+    config_version = models.IntegerField(default=1)
+
+    class Meta:
+        db_table = "heartbeat"
+
+
+class HeartbeatState(models.Model):
+    """Hot state of a heartbeat. `deadline_at` is when it counts as missed; absent while new, paused or down."""
+
+    monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="heartbeat_state")
+    state = models.CharField(max_length=4, db_default="new")
+    last_sequence = models.BigIntegerField(db_default=0)
+    last_ping_at = models.DateTimeField(null=True)
+    last_success_at = models.DateTimeField(null=True)
+    last_fail_at = models.DateTimeField(null=True)
+    last_start_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)
+    pings = models.BigIntegerField(db_default=0)
+    changed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "heartbeat_state"
+
+
+class CheckResult(models.Model):
+    """One check. Partitioned by day on `checked_at`, no unique key: the lease guards against duplicates. Times in microseconds."""
+
+    pk = models.CompositePrimaryKey("monitor_id", "checked_at")
+    monitor_id = models.BigIntegerField()
+    checked_at = models.DateTimeField()
+    total_us = models.IntegerField(null=True)
+    dns_us = models.IntegerField(null=True)
+    connect_us = models.IntegerField(null=True)
+    tls_us = models.IntegerField(null=True)
+    first_byte_us = models.IntegerField(null=True)
+    outcome = models.SmallIntegerField()
+    reason = models.SmallIntegerField()
+    status_code = models.SmallIntegerField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "check_result"
+
+
+class Ping(models.Model):
+    """One ping of a heartbeat. Partitioned by day on `pinged_at`; its body stays in DynamoDB."""
+
+    pk = models.CompositePrimaryKey("id", "pinged_at")
+    id = models.UUIDField()
+    monitor_id = models.BigIntegerField()
+    sequence = models.BigIntegerField()
+    pinged_at = models.DateTimeField()
+    kind = models.CharField(max_length=7)
+    exit_status = models.IntegerField(null=True)
+    method = models.CharField(max_length=7)
+    source_ip = models.TextField()
+    user_agent = models.TextField()
+    body_size = models.IntegerField()
+    body_truncated = models.BooleanField()
+
+    class Meta:
+        managed = False
+        db_table = "ping"

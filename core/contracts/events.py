@@ -1,0 +1,180 @@
+"""The public events: what travels on the bus, in the `detail` of an EventBridge event.
+
+`detail` is `{"metadata": Metadata, "data": <one of the structs below>}`; `detail-type` is the name of the struct. Changes that
+only add optional fields keep `Metadata.version`; anything else is a new version beside the old one. Times are UTC, RFC 3339.
+Bodies of pings and secrets of channels never travel here: the bus carries all workspaces and is read by others.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+
+VERSION: Final = 1
+
+MonitorKind = Literal["website", "heartbeat"]
+AlertType = Literal["down", "recovered", "not_monitored", "monitored_again", "test"]
+PingKind = Literal["success", "fail", "start", "log"]
+ErrorType = Literal["transient", "permanent", "rate_limited"]
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What every event carries. `correlation_id` is the incident's id where there is one, else the id of the cause."""
+
+    event_id: UUID
+    version: int = VERSION
+    occurred_at: datetime
+    workspace_id: UUID
+    correlation_id: UUID
+
+
+class MonitorFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The monitor as it was when the event happened. `target` is the URL of a website, the schedule in words of a heartbeat."""
+
+    id: UUID
+    kind: MonitorKind
+    name: str
+    target: str
+
+
+class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One outage. `began_at` is the first failed check or the missed deadline, `opened_at` when it was confirmed."""
+
+    id: UUID
+    reason: str
+    detail: str
+    began_at: datetime
+    opened_at: datetime
+    resolved_at: datetime | None = None
+
+
+class IncidentOpened(msgspec.Struct, frozen=True, kw_only=True):
+    """A monitor went down, confirmed."""
+
+    monitor: MonitorFacts
+    incident: IncidentFacts
+
+
+class IncidentResolved(msgspec.Struct, frozen=True, kw_only=True):
+    """A monitor is up again."""
+
+    monitor: MonitorFacts
+    incident: IncidentFacts
+
+
+class CertificateExpiring(msgspec.Struct, frozen=True, kw_only=True):
+    """A website's certificate ends in `days_left` days."""
+
+    monitor: MonitorFacts
+    fingerprint_sha256: str
+    not_after: datetime
+    days_left: int
+
+
+class HeartbeatPinged(msgspec.Struct, frozen=True, kw_only=True):
+    """A job pinged. `ping_id` identifies the ping for ever, `sequence` orders the pings of one heartbeat (gaps are normal)."""
+
+    ping_id: UUID
+    heartbeat_id: UUID
+    sequence: int
+    kind: PingKind
+    exit_status: int | None = None
+    pinged_at: datetime
+    method: str
+    source_ip: str = ""
+    user_agent: str = ""
+    body_size: int = 0
+    body_truncated: bool = False
+
+
+class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """Send one message to one channel.
+
+    `order_key` and `sequence` order the messages about one incident on one channel; `generation` counts how often this delivery
+    has been requested. `incident` is absent for alerts that are not about an outage (`test`, `not_monitored`).
+    """
+
+    delivery_id: UUID
+    generation: int
+    alert_id: UUID
+    alert_type: AlertType
+    order_key: UUID
+    sequence: int
+    channel_id: UUID
+    channel_kind: str
+    config_version: int
+    monitor: MonitorFacts | None = None
+    incident: IncidentFacts | None = None
+    text: str = ""
+
+
+class AlertDelivered(msgspec.Struct, frozen=True, kw_only=True):
+    """The channel took the message. `superseded_by` is set where a later message of the incident had already told the whole story."""
+
+    delivery_id: UUID
+    generation: int
+    alert_type: AlertType
+    channel_id: UUID
+    channel_kind: str
+    attempt: int
+    delivered_at: datetime
+    duration_ms: int
+    superseded_by: int | None = None
+
+
+class AlertFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt failed. `final` means that no further attempt follows; else the next one is at `retry_at`."""
+
+    delivery_id: UUID
+    generation: int
+    alert_type: AlertType
+    channel_id: UUID
+    channel_kind: str
+    attempt: int
+    failed_at: datetime
+    error_type: ErrorType
+    error: str
+    final: bool
+    retry_at: datetime | None = None
+    disable_channel: bool = False
+
+
+type Data = (
+    IncidentOpened | IncidentResolved | CertificateExpiring | HeartbeatPinged | AlertRequested | AlertDelivered | AlertFailed
+)
+
+EVENT_TYPES: Final[dict[str, type[Data]]] = {
+    event.__name__: event
+    for event in (
+        IncidentOpened,
+        IncidentResolved,
+        CertificateExpiring,
+        HeartbeatPinged,
+        AlertRequested,
+        AlertDelivered,
+        AlertFailed,
+    )
+}
+
+
+class Detail[T](msgspec.Struct, frozen=True, kw_only=True):
+    """The `detail` of an EventBridge event."""
+
+    metadata: Metadata
+    data: T
+
+
+def encode(metadata: Metadata, data: Data) -> str:
+    """The `detail` as a JSON string, as PutEvents wants it."""
+    return msgspec.json.encode(Detail(metadata=metadata, data=data)).decode()
+
+
+def decode[T: Data](event_type: type[T], detail: str | bytes) -> Detail[T]:
+    """Read a `detail`; unknown fields are ignored (a newer publisher may add some).
+
+    Raises:
+        msgspec.ValidationError: a field is missing or of the wrong type.
+        msgspec.DecodeError: not JSON.
+    """
+    return msgspec.json.decode(detail, type=Detail[event_type])  # type: ignore[valid-type]

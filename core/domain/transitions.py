@@ -1,0 +1,41 @@
+"""A monitor changed its state: the one value that every flow hands to `core.flows.incidents`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from core.domain.outcomes import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorRef:
+    """The monitor, as messages name it. `target` is a website's URL or a heartbeat's schedule in words."""
+
+    id: int
+    uid: UUID
+    workspace_id: UUID
+    kind: Literal["website", "heartbeat"]
+    name: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class WentDown:
+    """Confirmed down. `began_at`: the first failed check, or the deadline that was missed."""
+
+    monitor: MonitorRef
+    began_at: datetime
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameUp:
+    """Up again after an open incident. `at`: the check or ping that showed it."""
+
+    monitor: MonitorRef
+    at: datetime
+
+
+type Transition = WentDown | CameUp

@@ -1,0 +1,87 @@
+"""Real servers for the tests: one PostgreSQL and one Valkey for each test process, a fresh database for each test."""
+
+import os
+import secrets
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import tests.environment  # noqa: F401  (first: it sets what the product reads at import)
+from core.local import postgres, valkey
+from core.local.postgres import PostgresServer
+
+TEMPLATE = "migrated"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL with a migrated template database."""
+    with tempfile.TemporaryDirectory(prefix="uptimemonitor-test-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        server = postgres.locate(home, free_port(), secrets.token_hex(8))
+        server.prepare()
+        process = subprocess.Popen(
+            [*server.argv(), "-c", "fsync=off", "-c", "synchronous_commit=off"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **server.process_options(),
+        )
+        try:
+            server.wait_ready()
+            server.create_database(TEMPLATE)
+            _migrate(server.dsn(TEMPLATE))
+            yield server
+        finally:
+            process.send_signal(2)
+            process.wait(20)
+
+
+def _migrate(dsn: str) -> None:
+    subprocess.run(
+        ["python", "-m", "django", "migrate", "--verbosity", "0"],
+        env={**os.environ, "DATABASE_URL": dsn},
+        check=True,
+    )
+
+
+@pytest.fixture
+def database_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A fresh, migrated database with partitions for the days around now."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres_server.dsn("postgres"), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        yield postgres_server.dsn(name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection to a fresh database, in a transaction of the test's own."""
+    with psycopg.connect(database_url, options="-c timezone=UTC") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """A running, empty Valkey."""
+    port = free_port()
+    process = subprocess.Popen(valkey.argv(port), stdout=subprocess.DEVNULL)
+    try:
+        yield valkey.url(port)
+    finally:
+        process.terminate()
+        process.wait(10)
