@@ -177,4 +177,4 @@ def decode[T: Data](event_type: type[T], detail: str | bytes) -> Detail[T]:
         msgspec.ValidationError: a field is missing or of the wrong type.
         msgspec.DecodeError: not JSON.
     """
-    return msgspec.json.decode(detail, type=Detail[event_type])  # type: ignore[valid-type]
+    return msgspec.json.decode(detail, type=Detail[event_type])  # type: ignore[valid-type]  # a type made of a value
