@@ -50,13 +50,15 @@ class Env:
         self._fetch_secret = fetch_secret
 
     def _raw(self, name: str) -> str | None:
-        if name in self._environ:
-            return self._environ[name]
+        if value := self._environ.get(name):
+            return value
         if path := self._environ.get(f"{name}_FILE"):
             try:
                 return Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise SettingError(f"{name}_FILE: cannot read {path}: {error.strerror}") from error
+            except UnicodeDecodeError:
+                raise SettingError(f"{name}_FILE: {path} is not UTF-8 text") from None
         if secret_id := self._environ.get(f"{name}_SECRET"):
             return self._fetch_secret(secret_id)
         return None
@@ -120,7 +122,14 @@ class Env:
     def url(self, name: str, default: str | None = None, *, schemes: tuple[str, ...] = ("http", "https")) -> str:
         """A URL with one of `schemes` and a host, without a trailing slash."""
         value = self.text(name, default)
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.netloc:
+        if not _is_url(value, schemes):
             raise SettingError(f"{name} must be a URL with scheme {' or '.join(schemes)}")
         return value.rstrip("/")
+
+
+def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # unbalanced brackets, a port that is none
+        return False
