@@ -29,7 +29,7 @@ CREATE TABLE ping (
     monitor_id bigint NOT NULL,
     sequence bigint NOT NULL,
     pinged_at timestamptz NOT NULL,
-    exit_status integer,
+    exit_status bigint,
     body_size integer NOT NULL,
     body_truncated boolean NOT NULL,
     kind text NOT NULL,

@@ -96,11 +96,17 @@ class Heartbeat(models.Model):
 
 
 class HeartbeatState(models.Model):
-    """Hot state of a heartbeat. `deadline_at` is when it counts as missed; absent while new, paused or down."""
+    """Hot state of a heartbeat. `deadline_at` is when it counts as missed; absent while new, paused or down.
+
+    `last_sequence` is the highest sequence of any ping, `verdict_sequence` that of the ping that set the state (success or fail),
+    `start_sequence` that of the latest start: a run is under way while it is the higher one.
+    """
 
     monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="heartbeat_state")
     state = models.CharField(max_length=4, db_default="new")
     last_sequence = models.BigIntegerField(db_default=0)
+    verdict_sequence = models.BigIntegerField(db_default=0)
+    start_sequence = models.BigIntegerField(db_default=0)
     last_ping_at = models.DateTimeField(null=True)
     last_success_at = models.DateTimeField(null=True)
     last_fail_at = models.DateTimeField(null=True)
@@ -142,7 +148,7 @@ class Ping(models.Model):
     sequence = models.BigIntegerField()
     pinged_at = models.DateTimeField()
     kind = models.CharField(max_length=7)
-    exit_status = models.IntegerField(null=True)
+    exit_status = models.BigIntegerField(null=True)
     method = models.CharField(max_length=7)
     source_ip = models.TextField()
     user_agent = models.TextField()

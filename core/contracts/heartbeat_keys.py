@@ -1,0 +1,36 @@
+"""The heartbeat table in DynamoDB: the durable truth about pings. Its layout, without any library: the ping Lambda reads only this.
+
+One table, three kinds of item, told apart by their keys (`core.contracts.heartbeat_table` has their attributes):
+
+| partition key `pk` | sort key `sk` | what |
+|---|---|---|
+| heartbeat id | `state` | HeartbeatItem: projection of the heartbeat's settings, and the latest ping of each kind |
+| heartbeat id | `ping#<ping id>` | PingItem: one ping with its body, gone after its TTL |
+| `pending#<shard>` | ping id | PendingItem: marks a ping that the core has not stored yet; deleted by the inbox, swept when old |
+
+The ping Lambda takes the next `sequence` with an atomic ADD (so concurrent pings never conflict there), then writes state, ping and
+pending marker in one transaction, and only then answers. A sequence whose transaction failed stays a gap. A ping's item is keyed
+by its id and written only if it is not there: that is what makes a replayed request the same ping.
+"""
+
+from typing import Final
+
+STATE_SORT_KEY: Final = "state"
+PENDING_SHARDS: Final = 16
+INLINE_BODY_LIMIT: Final = 10 * 1024
+"""Bytes of a ping's body that are kept in its item."""
+
+
+def ping_sort_key(ping_id: str) -> str:
+    """Sort key of a ping's item."""
+    return f"ping#{ping_id}"
+
+
+def pending_partition(ping_id: str) -> str:
+    """Partition of the pending marker: the last byte of the id is random in every UUID version that we use."""
+    return f"pending#{int(ping_id[-2:], 16) % PENDING_SHARDS:02d}"
+
+
+def pending_partitions() -> list[str]:
+    """Every partition that pending markers can be in."""
+    return [f"pending#{shard:02d}" for shard in range(PENDING_SHARDS)]
