@@ -14,6 +14,9 @@ import pytest
 import tests.environment  # noqa: F401  (first: it sets what the product reads at import)
 from core.local import postgres, valkey
 from core.local.postgres import PostgresServer
+from tests.aws_stand_in import aws, aws_endpoint
+
+__all__ = ["aws", "aws_endpoint"]  # fixtures from their own module
 
 TEMPLATE = "migrated"
 

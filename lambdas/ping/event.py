@@ -1,0 +1,52 @@
+"""The HeartbeatPinged event as JSON text. Written without msgspec, which would cost a fifteenth of the cold start; a test decodes it."""
+
+import json
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID, uuid5
+
+from lambdas.ping.request import Ping
+
+DETAIL_TYPE: Final = "HeartbeatPinged"
+VERSION: Final = 1
+
+
+def detail(ping: Ping, sequence: int, workspace_id: str) -> str:
+    """The `detail` of the event; the same ping with the same sequence gives the same text, so a second publication is recognisable."""
+    pinged_at = _rfc3339(ping.pinged_at)
+    return json.dumps(
+        {
+            "metadata": {
+                "event_id": str(_event_id(ping)),
+                "version": VERSION,
+                "occurred_at": pinged_at,
+                "workspace_id": workspace_id,
+                "correlation_id": ping.ping_id,
+            },
+            "data": {
+                "ping_id": ping.ping_id,
+                "heartbeat_id": ping.heartbeat_id,
+                "sequence": sequence,
+                "kind": ping.kind,
+                "exit_status": ping.exit_status,
+                "pinged_at": pinged_at,
+                "method": ping.method,
+                "source_ip": ping.source_ip,
+                "user_agent": ping.user_agent,
+                "body_size": ping.body_size,
+                "body_truncated": ping.body_truncated,
+            },
+        },
+        separators=(",", ":"),
+    )
+
+
+def _rfc3339(epoch_ms: int) -> str:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _event_id(ping: Ping) -> UUID:
+    """A UUIDv7 (RFC 9562) whose time is the ping's and whose random bits come from the ping's id."""
+    random_bits = uuid5(UUID(ping.ping_id), DETAIL_TYPE).int
+    high = (ping.pinged_at & (2**48 - 1)) << 80 | 0x7 << 76 | (random_bits >> 64 & 0xFFF) << 64
+    return UUID(int=high | 0b10 << 62 | random_bits & (2**62 - 1))
