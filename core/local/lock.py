@@ -1,0 +1,55 @@
+"""One supervisor for one home: an advisory lock that the kernel drops with its holder, so it cannot go stale."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Self
+
+FILE = "lock"
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor holds the lock of this home."""
+
+
+class BoxLock:
+    """Held for as long as the object is open. The file's content is for people; only the lock counts."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, run: Path) -> Self:
+        """Take the lock.
+
+        Raises:
+            AlreadyRunning: somebody holds it.
+        """
+        descriptor = os.open(run / FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise AlreadyRunning(f"a supervisor is running in {run}") from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        os.close(self._descriptor)
+
+
+def is_held(run: Path) -> bool:
+    """Whether a supervisor is alive in this home."""
+    try:
+        descriptor = os.open(run / FILE, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
