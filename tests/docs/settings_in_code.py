@@ -26,6 +26,8 @@ def _reads(tree: ast.AST) -> Iterator[tuple[str, set[str]]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from _call(node)
+        elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or) and isinstance(node.values[0], ast.Call):
+            yield from ((name, _literal(node.values[1:])) for name, _ in _call(node.values[0]))
         elif isinstance(node, ast.Subscript) and _is_environ(node.value) and (name := _setting(node.slice)):
             yield name, set()
 
@@ -46,7 +48,7 @@ def _setting(node: ast.expr) -> str | None:
 
 
 def _is_given_env(call: ast.Call) -> bool:
-    return any(isinstance(argument, ast.Name) and argument.id in {"env", "_env"} for argument in call.args)
+    return any(_is_environ(node) or (isinstance(node, ast.Name) and node.id in {"env", "_env"}) for node in call.args)
 
 
 def _is_environ(node: ast.expr) -> bool:
