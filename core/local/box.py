@@ -17,6 +17,9 @@ from core.local.settings import ENVIRONMENT, REGION, BoxSettings
 LOOPBACK = "127.0.0.1"
 EMAIL_FROM = "Uptime Monitor <alerts@uptimemonitor.invalid>"
 WEB = ("--workers", "1", "--blocking-threads", "4", "--no-ws", "--http", "1", "--log-level", "warning")
+WORKER_READY = "uptime_celery_worker_pool_size{"
+"""A worker shows the size of its pool once it takes tasks."""
+
 NOT_INHERITED = ("AWS_", "PG", "GRANIAN_", "CELERY_")
 """Prefixes of variables that would lead a process away from its box: to a real AWS account, to another database."""
 
@@ -230,7 +233,7 @@ def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
         Spec(
             "worker",
             (*worker, "-n", "worker@box", "-c", "4", "-Q", "checks,alerts,default"),
-            TcpReady(LOOPBACK, ports.worker_metrics),
+            HttpReady(LOOPBACK, ports.worker_metrics, "/metrics", WORKER_READY),
             after=("schema", *_broker(box)),
             ports=(ports.worker_metrics,),
             environ={**env, "METRICS_PORT": str(ports.worker_metrics)},
@@ -238,7 +241,7 @@ def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
         Spec(
             "schedule",
             (*worker, "-n", "schedule@box", "-c", "2", "-Q", "schedule"),
-            TcpReady(LOOPBACK, ports.schedule_metrics),
+            HttpReady(LOOPBACK, ports.schedule_metrics, "/metrics", WORKER_READY),
             after=("schema", *_broker(box)),
             wave=3,
             ports=(ports.schedule_metrics,),

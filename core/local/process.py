@@ -50,25 +50,27 @@ class TcpReady:
 
 @dataclass(frozen=True, slots=True)
 class HttpReady:
-    """Ready when GET answers 200."""
+    """Ready when GET answers 200, with `text` in its body."""
 
     host: str
     port: int
     path: str
+    text: str = ""
 
     async def __call__(self) -> bool:
         """Try one request."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                return b" 200 " in await self._status_line()
+                status_line, _, rest = (await self._get()).partition(b"\r\n")
         except OSError:
             return False
+        return b" 200 " in status_line and self.text.encode() in rest
 
-    async def _status_line(self) -> bytes:
+    async def _get(self) -> bytes:
         reader, writer = await asyncio.open_connection(self.host, self.port)
         try:
-            writer.write(f"GET {self.path} HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n\r\n".encode())
-            return await reader.readline()
+            writer.write(f"GET {self.path} HTTP/1.0\r\nHost: {self.host}\r\n\r\n".encode())
+            return await reader.read()
         finally:
             writer.close()
 
