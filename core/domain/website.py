@@ -91,12 +91,13 @@ type Notice = NotMonitored | MonitoredAgain
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows from one check."""
+    """What follows from one check. `down_since` is when the outage that this check ended had begun."""
 
     state: WebsiteState
     transition: Transition | None
     notice: Notice | None
     next_check_at: datetime
+    down_since: datetime | None = None
 
 
 def step(monitor: MonitorRef, state: WebsiteState, check: Check, policy: Policy, *, now: datetime, jitter: float) -> Step:
@@ -118,7 +119,7 @@ def step(monitor: MonitorRef, state: WebsiteState, check: Check, policy: Policy,
     else:
         due = next_check_at(monitor.id, policy.interval_s, now)
     notice = MonitoredAgain(monitor, state.unknown_since) if state.unknown_since and _was_told(state) else None
-    return Step(after, transition, notice, due)
+    return Step(after, transition, notice, due, state.first_failure_at if isinstance(transition, CameUp) else None)
 
 
 def excuse(outcome: Outcome, reason: Reason) -> bool:

@@ -67,6 +67,7 @@ def test_recovery_takes_its_successes_in_a_row() -> None:
     assert steps[6].transition == CameUp(MONITOR, NOW + timedelta(seconds=60))
     assert steps[3].next_check_at == NOW + timedelta(seconds=40)
     assert steps[6].state.first_failure_at is None
+    assert [s.down_since for s in steps] == [None] * 6 + [NOW]
 
 
 def test_not_monitored_is_said_once_and_taken_back_once() -> None:

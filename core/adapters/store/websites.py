@@ -1,0 +1,239 @@
+"""Websites in SQL: claims under a lease, configurations, results and hot states. Every function works inside the caller's transaction.
+
+A row is being checked while `lease_id` is set and `leased_until` is ahead. `next_check_at` is null while the website is paused. Only
+`save_states` moves `next_check_at` on, so what a dead worker held becomes due again when its lease ends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from core.adapters.database import Connection
+
+CLAIM_DUE: Final = """
+    WITH due AS MATERIALIZED (
+        SELECT s.monitor_id, w.timeout_ms
+        FROM website_state s JOIN website w USING (monitor_id) JOIN monitor m ON m.id = s.monitor_id
+        WHERE s.next_check_at <= %(now)s::timestamptz + %(horizon)s::interval
+          AND (s.leased_until IS NULL OR s.leased_until <= %(now)s::timestamptz) AND m.paused_at IS NULL
+        ORDER BY s.next_check_at
+        LIMIT %(limit)s::int
+        FOR UPDATE OF s SKIP LOCKED
+    )
+    UPDATE website_state s
+    SET lease_id = %(lease_id)s::uuid,
+        leased_until = greatest(s.next_check_at, %(now)s::timestamptz) + d.timeout_ms * interval '1 millisecond' + %(margin)s::interval
+    FROM due d
+    WHERE s.monitor_id = d.monitor_id
+    RETURNING s.monitor_id, s.next_check_at
+"""
+
+CLAIM_NOW: Final = """
+    UPDATE website_state s
+    SET next_check_at = %(now)s::timestamptz, lease_id = %(lease_id)s::uuid,
+        leased_until = %(now)s::timestamptz + w.timeout_ms * interval '1 millisecond' + %(margin)s::interval
+    FROM monitor m JOIN website w ON w.monitor_id = m.id
+    WHERE m.uid = %(uid)s::uuid AND m.paused_at IS NULL AND s.monitor_id = m.id AND s.next_check_at IS NOT NULL
+      AND (s.leased_until IS NULL OR s.leased_until <= %(now)s::timestamptz)
+    RETURNING s.monitor_id
+"""
+
+LOAD: Final = """
+    WITH wanted AS MATERIALIZED (
+        SELECT s.monitor_id, greatest(s.next_check_at, %(now)s::timestamptz) + w.timeout_ms * interval '1 millisecond' AS ends_at
+        FROM website_state s JOIN website w USING (monitor_id)
+        WHERE s.monitor_id = ANY(%(ids)s::bigint[]) AND s.lease_id = %(lease_id)s::uuid
+          AND s.leased_until - %(margin)s::interval / 2
+            < greatest(s.next_check_at, %(now)s::timestamptz) + w.timeout_ms * interval '1 millisecond'
+        ORDER BY s.monitor_id
+        FOR UPDATE OF s
+    ), renewed AS (
+        UPDATE website_state s SET leased_until = wanted.ends_at + %(margin)s::interval
+        FROM wanted WHERE s.monitor_id = wanted.monitor_id
+        RETURNING s.monitor_id, s.leased_until
+    )
+    SELECT m.id, m.uid, m.workspace_id, m.name, w.url, w.method, w.interval_s, w.retry_interval_s, w.timeout_ms, w.failure_threshold,
+           w.recovery_threshold, w.accepted_status, w.follow_redirects, w.max_redirects, w.verify_tls, w.config_version,
+           s.next_check_at, coalesce(r.leased_until, s.leased_until)
+    FROM website_state s JOIN website w USING (monitor_id) JOIN monitor m ON m.id = s.monitor_id LEFT JOIN renewed r USING (monitor_id)
+    WHERE s.monitor_id = ANY(%(ids)s::bigint[]) AND s.lease_id = %(lease_id)s::uuid
+      AND s.next_check_at IS NOT NULL AND m.paused_at IS NULL
+"""
+
+RELEASE: Final = """
+    UPDATE website_state s SET lease_id = NULL, leased_until = NULL
+    FROM (
+        SELECT monitor_id FROM website_state
+        WHERE monitor_id = ANY(%(ids)s::bigint[]) AND lease_id = %(lease_id)s::uuid
+        ORDER BY monitor_id
+        FOR UPDATE
+    ) AS held
+    WHERE s.monitor_id = held.monitor_id
+"""
+
+LOCK_STATES: Final = """
+    SELECT s.monitor_id, s.state, s.failures, s.successes, s.first_failure_at, s.unknown_since, s.last_checked_at, s.changed_at
+    FROM unnest(%(ids)s::bigint[], %(lease_ids)s::uuid[], %(config_versions)s::int[]) AS f (monitor_id, lease_id, config_version)
+    JOIN website_state s ON s.monitor_id = f.monitor_id AND s.lease_id = f.lease_id
+    JOIN website w ON w.monitor_id = f.monitor_id AND w.config_version = f.config_version
+    WHERE s.next_check_at IS NOT NULL
+    ORDER BY s.monitor_id
+    FOR UPDATE OF s
+"""
+
+COPY_RESULTS: Final = """
+    COPY check_result (monitor_id, checked_at, total_us, dns_us, connect_us, tls_us, first_byte_us, outcome, reason, status_code)
+    FROM STDIN
+"""
+
+SAVE_STATES: Final = """
+    UPDATE website_state s
+    SET state = u.state, failures = u.failures, successes = u.successes, first_failure_at = u.first_failure_at,
+        unknown_since = u.unknown_since, last_checked_at = u.last_checked_at, changed_at = u.changed_at,
+        next_check_at = u.next_check_at, last_outcome = u.last_outcome, last_reason = u.last_reason,
+        last_status_code = u.last_status_code, last_total_us = u.last_total_us,
+        certificate_not_after = coalesce(u.certificate_not_after, s.certificate_not_after),
+        lease_id = NULL, leased_until = NULL
+    FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+                %s::timestamptz[], %s::timestamptz[], %s::smallint[], %s::smallint[], %s::smallint[], %s::int[], %s::timestamptz[])
+      AS u (monitor_id, state, failures, successes, first_failure_at, unknown_since, last_checked_at,
+            changed_at, next_check_at, last_outcome, last_reason, last_status_code, last_total_us, certificate_not_after)
+    WHERE s.monitor_id = u.monitor_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRow:
+    """A website to check, and until when the lease on it lasts. `timeout_ms` covers the whole check."""
+
+    monitor_id: int
+    uid: UUID
+    workspace_id: UUID
+    name: str
+    url: str
+    method: str
+    interval_s: int
+    retry_interval_s: int
+    timeout_ms: int
+    failure_threshold: int
+    recovery_threshold: int
+    accepted_status: str
+    follow_redirects: bool
+    max_redirects: int
+    verify_tls: bool
+    config_version: int
+    due_at: datetime
+    leased_until: datetime
+
+
+class Fence(NamedTuple):
+    """What must still be true of a website for a result to count: nobody else has it, and it is still the same check."""
+
+    monitor_id: int
+    lease_id: UUID
+    config_version: int
+
+
+class StateRow(NamedTuple):
+    """The remembered part of a locked state."""
+
+    monitor_id: int
+    state: str
+    failures: int
+    successes: int
+    first_failure_at: datetime | None
+    unknown_since: datetime | None
+    last_checked_at: datetime | None
+    changed_at: datetime | None
+
+
+class ResultRow(NamedTuple):
+    """A row of `check_result`, in the order of `COPY_RESULTS`; times in microseconds."""
+
+    monitor_id: int
+    checked_at: datetime
+    total_us: int | None
+    dns_us: int | None
+    connect_us: int | None
+    tls_us: int | None
+    first_byte_us: int | None
+    outcome: int
+    reason: int
+    status_code: int | None
+
+
+class SavedState(NamedTuple):
+    """A state after a check, in the order of `SAVE_STATES`."""
+
+    monitor_id: int
+    state: str
+    failures: int
+    successes: int
+    first_failure_at: datetime | None
+    unknown_since: datetime | None
+    last_checked_at: datetime | None
+    changed_at: datetime | None
+    next_check_at: datetime
+    last_outcome: int
+    last_reason: int
+    last_status_code: int | None
+    last_total_us: int | None
+    certificate_not_after: datetime | None
+
+
+def claim_due(
+    connection: Connection, *, lease_id: UUID, now: datetime, horizon: timedelta, limit: int, margin: timedelta
+) -> list[int]:
+    """Take the lease on at most `limit` websites due before `now + horizon`, the longest due first; returns their ids in this order.
+
+    The lease lasts until the check must have ended (`timeout_ms` after its due time or `now`), and `margin` longer.
+    """
+    rows = connection.execute(
+        CLAIM_DUE, {"lease_id": lease_id, "now": now, "horizon": horizon, "limit": limit, "margin": margin}
+    ).fetchall()
+    rows.sort(key=lambda row: row[1])
+    return [row[0] for row in rows]
+
+
+def claim_now(connection: Connection, *, uid: UUID, lease_id: UUID, now: datetime, margin: timedelta) -> int | None:
+    """Make one website due and take its lease; None when it is paused, unknown or being checked at this moment."""
+    row = connection.execute(CLAIM_NOW, {"uid": uid, "lease_id": lease_id, "now": now, "margin": margin}).fetchone()
+    return row[0] if row else None
+
+
+def load(connection: Connection, *, ids: Sequence[int], lease_id: UUID, now: datetime, margin: timedelta) -> list[ConfigRow]:
+    """The configurations of the websites whose lease is still `lease_id`; a lease that has grown short is renewed."""
+    rows = connection.execute(LOAD, {"ids": list(ids), "lease_id": lease_id, "now": now, "margin": margin}).fetchall()
+    return [ConfigRow(*row) for row in rows]
+
+
+def release(connection: Connection, *, lease_id: UUID, ids: Sequence[int]) -> None:
+    """End the lease on these websites where it is still `lease_id`: they are due again at once."""
+    connection.execute(RELEASE, {"lease_id": lease_id, "ids": list(ids)})
+
+
+def lock_states(connection: Connection, fences: Sequence[Fence]) -> dict[int, StateRow]:
+    """Lock, in id order, and read the states whose fence still holds."""
+    rows = connection.execute(
+        LOCK_STATES,
+        {
+            "ids": [fence.monitor_id for fence in fences],
+            "lease_ids": [fence.lease_id for fence in fences],
+            "config_versions": [fence.config_version for fence in fences],
+        },
+    ).fetchall()
+    return {row[0]: StateRow(*row) for row in rows}
+
+
+def copy_results(connection: Connection, results: Sequence[ResultRow]) -> None:
+    """Append check results."""
+    with connection.cursor() as cursor, cursor.copy(COPY_RESULTS) as copy:
+        for result in results:
+            copy.write_row(result)
+
+
+def save_states(connection: Connection, states: Sequence[SavedState]) -> None:
+    """Write locked states back, schedule their next checks and end their leases."""
+    connection.execute(SAVE_STATES, [list(column) for column in zip(*states, strict=True)])

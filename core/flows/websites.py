@@ -1,0 +1,282 @@
+"""From due websites to judged results: claim, load, apply.
+
+Invariant of `apply_results`: a result counts once, and only if nobody else took the website over meanwhile (its lease) and nobody
+edited it (its config version). Result, state, next check, incident, alert and event are one transaction.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid5
+
+import msgspec
+import psycopg
+from uuid_utils.compat import uuid7
+
+from core.adapters.database import Connection
+from core.adapters.store import incidents as incident_store
+from core.adapters.store import websites as store
+from core.adapters.store.incidents import AlertRow
+from core.adapters.store.websites import ConfigRow, Fence, ResultRow, SavedState, StateRow
+from core.contracts.events import MonitorFacts
+from core.domain import website
+from core.domain.alert_facts import AlertFacts
+from core.domain.outcomes import MonitorState, Outcome, Reason
+from core.domain.probes import BadStatusRange, ProbeRequest, ProbeResult, StatusRanges, parse_accepted_status
+from core.domain.transitions import MonitorRef
+from core.domain.website import Check, Notice, NotMonitored, Policy, Step, WebsiteState
+from core.flows.incidents import record_transitions
+from core.logs import get_logger
+
+log = get_logger(__name__)
+
+LEASE_MARGIN: Final = timedelta(seconds=6)
+"""How long a lease outlives the check: time to travel through the queue, to be flushed, and for a slow moment of ours."""
+
+SPOILT: Final = (psycopg.DataError, psycopg.IntegrityError, UnicodeError)
+"""Errors that lie in the data: trying again cannot help, leaving the culprit out can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Websites under one lease, the longest due first."""
+
+    lease_id: UUID
+    ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One check to make at `due_at`; its result counts while the lease is ours, which is certain until `leased_until`."""
+
+    monitor: MonitorRef
+    policy: Policy
+    request: ProbeRequest
+    lease_id: UUID
+    config_version: int
+    due_at: datetime
+    leased_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job and what its probe found."""
+
+    job: Job
+    result: ProbeResult
+
+
+@dataclass(slots=True)
+class Applied:
+    """What `apply_results` did. After the commit: kick `alert_ids`, count `judged`. `stale` results were too late to count."""
+
+    alert_ids: list[UUID] = field(default_factory=list)
+    judged: list[tuple[Finished, Step]] = field(default_factory=list)
+    stale: int = 0
+
+    def add(self, other: "Applied") -> None:
+        """Take over what another transaction did."""
+        self.alert_ids += other.alert_ids
+        self.judged += other.judged
+        self.stale += other.stale
+
+
+def claim_due(
+    connection: Connection, now: datetime, *, horizon: timedelta, limit: int, margin: timedelta = LEASE_MARGIN
+) -> Claim:
+    """Take what is due before `now + horizon` and in nobody's hands, in one statement; the caller commits, then sends the ids."""
+    lease_id = uuid7()
+    return Claim(lease_id, store.claim_due(connection, lease_id=lease_id, now=now, horizon=horizon, limit=limit, margin=margin))
+
+
+def claim_now(connection: Connection, uid: UUID, now: datetime, *, margin: timedelta = LEASE_MARGIN) -> Claim:
+    """Take one website for an immediate check; empty when it is paused, gone or being checked already."""
+    lease_id = uuid7()
+    claimed = store.claim_now(connection, uid=uid, lease_id=lease_id, now=now, margin=margin)
+    return Claim(lease_id, [] if claimed is None else [claimed])
+
+
+def hand_back(connection: Connection, lease_id: UUID, ids: Sequence[int]) -> None:
+    """End a lease on websites that will not be checked under it: they are due again at once."""
+    store.release(connection, lease_id=lease_id, ids=ids)
+
+
+def load(
+    connection: Connection, claim: Claim, now: datetime, *, margin: timedelta = LEASE_MARGIN
+) -> tuple[list[Job], list[Finished]]:
+    """Jobs of the websites that are still ours, and results for those whose settings nobody can read.
+
+    What was taken over, paused, deleted or flushed meanwhile is left out.
+    """
+    rows = store.load(connection, ids=claim.ids, lease_id=claim.lease_id, now=now, margin=margin)
+    jobs: list[Job] = []
+    spoilt: list[Finished] = []
+    for row in rows:
+        try:
+            jobs.append(_job(row, claim.lease_id, parse_accepted_status(row.accepted_status)))
+        except BadStatusRange as error:
+            log.warning("websites.unreadable", monitor_id=str(row.uid), error=str(error))
+            spoilt.append(Finished(_job(row, claim.lease_id, ()), internal_trouble(now, "its settings cannot be read")))
+    return jobs, spoilt
+
+
+def apply_results(
+    connection: Connection,
+    results: Sequence[Finished],
+    now: datetime,
+    draw: Callable[[], float] = random.random,
+) -> Applied:
+    """Judge and store results in one transaction of its own; where the data breaks it, in halves, so that one culprit costs nobody else.
+
+    A culprit that cannot be stored becomes `UNKNOWN`/`INTERNAL`. `draw` gives random numbers in `[0, 1)` for the jitter of retries.
+
+    Raises:
+        psycopg.OperationalError: PostgreSQL is away; nothing of the transaction under way was stored.
+    """
+    try:
+        with connection.transaction():
+            return _apply(connection, results, now, draw)
+    except SPOILT as error:
+        if len(results) > 1:
+            middle = len(results) // 2
+            applied = apply_results(connection, results[:middle], now, draw)
+            applied.add(apply_results(connection, results[middle:], now, draw))
+            return applied
+        return _apply_culprit(connection, results[0], error, now, draw)
+
+
+def _apply_culprit(
+    connection: Connection, culprit: Finished, error: Exception, now: datetime, draw: Callable[[], float]
+) -> Applied:
+    log.error("flush.poison", monitor_id=str(culprit.job.monitor.uid), error=ascii(str(error)))
+    harmless = internal_trouble(culprit.result.started_at, "the result could not be stored")
+    with connection.transaction():
+        return _apply(connection, [replace(culprit, result=harmless)], now, draw)
+
+
+def _apply(connection: Connection, results: Sequence[Finished], now: datetime, draw: Callable[[], float]) -> Applied:
+    once = {done.job.monitor.id: done for done in reversed(results)}
+    states = store.lock_states(
+        connection, [Fence(done.job.monitor.id, done.job.lease_id, done.job.config_version) for done in once.values()]
+    )
+    judged = [(once[monitor_id], _judge(once[monitor_id], row, now, draw())) for monitor_id, row in states.items()]
+    if not judged:
+        return Applied(stale=len(results))
+    store.copy_results(connection, [_result_row(done) for done, _ in judged])
+    store.save_states(connection, [_saved_state(done, step) for done, step in judged])
+    alert_ids = record_transitions(connection, [step.transition for _, step in judged if step.transition], now)
+    alert_ids += _record_notices(connection, [step.notice for _, step in judged if step.notice], now)
+    return Applied(alert_ids, judged, stale=len(results) - len(judged))
+
+
+def _judge(done: Finished, row: StateRow, now: datetime, jitter: float) -> Step:
+    result = done.result
+    check = Check(result.started_at, result.outcome, result.reason, result.detail)
+    remembered = WebsiteState(
+        MonitorState(row.state),
+        row.failures,
+        row.successes,
+        row.first_failure_at,
+        row.unknown_since,
+        row.last_checked_at,
+        row.changed_at,
+    )
+    return website.step(done.job.monitor, remembered, check, done.job.policy, now=now, jitter=jitter)
+
+
+def _record_notices(connection: Connection, notices: Sequence[Notice], now: datetime) -> list[UUID]:
+    if not notices:
+        return []
+    alerts = [_notice_alert(notice) for notice in notices]
+    incident_store.insert_alerts(connection, alerts, now)
+    return [alert.id for alert in alerts]
+
+
+def _notice_alert(notice: Notice) -> AlertRow:
+    """Both notices about one gap share an order key: nobody reads them in the wrong order."""
+    monitor = notice.monitor
+    facts = AlertFacts(
+        monitor=MonitorFacts(id=monitor.uid, kind=monitor.kind, name=monitor.name, target=monitor.target), text=_text(notice)
+    )
+    lost = isinstance(notice, NotMonitored)
+    return AlertRow(
+        id=uuid7(),
+        workspace_id=monitor.workspace_id,
+        monitor_id=monitor.id,
+        incident_id=None,
+        alert_type="not_monitored" if lost else "monitored_again",
+        order_key=uuid5(monitor.uid, notice.since.isoformat()),
+        sequence=1 if lost else 2,
+        facts=msgspec.json.encode(facts).decode(),
+    )
+
+
+def _text(notice: Notice) -> str:
+    since = f"{notice.since:%Y-%m-%d %H:%M} UTC"
+    if isinstance(notice, NotMonitored):
+        return f"Not monitored since {since} because of trouble on our side ({notice.reason.label}): its state is unknown."
+    return f"Monitored again, after a gap since {since} that was trouble on our side."
+
+
+def _job(row: ConfigRow, lease_id: UUID, accepted: StatusRanges) -> Job:
+    return Job(
+        monitor=MonitorRef(row.monitor_id, row.uid, row.workspace_id, "website", row.name, row.url),
+        policy=Policy(row.interval_s, row.retry_interval_s, row.failure_threshold, row.recovery_threshold),
+        request=ProbeRequest(
+            monitor_id=row.monitor_id,
+            url=row.url,
+            method=row.method,
+            timeout_ms=row.timeout_ms,
+            accepted_status=accepted,
+            follow_redirects=row.follow_redirects,
+            max_redirects=row.max_redirects,
+            verify_tls=row.verify_tls,
+        ),
+        lease_id=lease_id,
+        config_version=row.config_version,
+        due_at=row.due_at,
+        leased_until=row.leased_until,
+    )
+
+
+def internal_trouble(at: datetime, detail: str, reason: Reason = Reason.INTERNAL) -> ProbeResult:
+    """A result that says nothing about the target, only that we could not tell."""
+    return ProbeResult(outcome=Outcome.UNKNOWN, reason=reason, detail=detail, started_at=at)
+
+
+def _result_row(done: Finished) -> ResultRow:
+    found = done.result
+    return ResultRow(
+        done.job.monitor.id,
+        found.started_at,
+        found.total_us,
+        found.dns_us,
+        found.connect_us,
+        found.tls_us,
+        found.first_byte_us,
+        found.outcome,
+        found.reason,
+        found.status_code,
+    )
+
+
+def _saved_state(done: Finished, step: Step) -> SavedState:
+    found, state = done.result, step.state
+    return SavedState(
+        done.job.monitor.id,
+        state.state,
+        state.failures,
+        state.successes,
+        state.first_failure_at,
+        state.unknown_since,
+        state.last_checked_at,
+        state.changed_at,
+        step.next_check_at,
+        found.outcome,
+        found.reason,
+        found.status_code,
+        found.total_us,
+        found.certificate_not_after,
+    )
