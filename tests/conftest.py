@@ -5,6 +5,7 @@ import secrets
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,7 +85,21 @@ def valkey_url() -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen(valkey.argv(port), stdout=subprocess.DEVNULL)
     try:
+        _wait_for_port(port)
         yield valkey.url(port)
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _wait_for_port(port: int, timeout_s: float = 10.0) -> None:
+    """Return once something listens there."""
+    give_up = time.monotonic() + timeout_s
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,88 @@
+"""The Celery broker, for those who only send tasks: no backend, no task code, and a lost broker costs a bounded moment.
+
+Whatever is sent here is also found by a sweep or by the next tick, so sending never raises for a lost broker: it says False.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+from uuid import UUID
+
+import redis
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from core.contracts.tasks import QUEUE_OF
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+VISIBILITY_TIMEOUT_S: Final = 300
+SOCKET_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 2.0
+
+TRANSPORT_OPTIONS: Final[dict[str, Any]] = {
+    "visibility_timeout": VISIBILITY_TIMEOUT_S,
+    "socket_timeout": SOCKET_TIMEOUT_S,
+    "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+"""Every user of the broker needs the same visibility timeout: the shortest one would redeliver for all."""
+
+BROKER_LOST: Final = (OperationalError, redis.RedisError, OSError)
+
+
+class TaskQueue:
+    """Sends tasks by name and counts what waits. Safe to share between threads."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._app = Celery("sender", broker=broker_url, backend=None, set_as_current=False)
+        self._app.conf.update(
+            broker_transport_options=TRANSPORT_OPTIONS,
+            broker_connection_timeout=CONNECT_TIMEOUT_S,
+            task_default_queue=QUEUE_OF["process_ping"],
+            task_routes={name: {"queue": queue} for name, queue in QUEUE_OF.items()},
+            task_ignore_result=True,
+            task_publish_retry=True,
+            task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
+        )
+        self._redis = redis.Redis.from_url(
+            broker_url, socket_timeout=SOCKET_TIMEOUT_S, socket_connect_timeout=CONNECT_TIMEOUT_S, health_check_interval=10
+        )
+
+    def send(self, task_name: str, *args: Any, expires_s: float | None = None) -> bool:
+        """Queue a task with JSON arguments; False, and a line in the log, when the broker did not take it.
+
+        Raises:
+            KeyError: no such task in `core.contracts.tasks`.
+        """
+        queue = QUEUE_OF[task_name]
+        try:
+            self._app.send_task(task_name, args, queue=queue, expires=expires_s)
+        except BROKER_LOST as error:
+            log.warning("task_queue.broker_lost", task=task_name, error=str(error))
+            return False
+        return True
+
+    def kick_alerts(self, alert_ids: Iterable[UUID]) -> None:
+        """Have alerts routed now; the sweep routes those that get lost here."""
+        for alert_id in alert_ids:
+            if not self.send("handle_alert", str(alert_id)):
+                return
+
+    def lengths(self, queues: Iterable[str]) -> dict[str, int]:
+        """Messages waiting in each queue (not those that a worker has fetched).
+
+        Raises:
+            redis.RedisError: the broker is away.
+        """
+        names = list(queues)
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.llen(name)
+            return dict(zip(names, pipeline.execute(), strict=True))
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._app.close()
+        self._redis.close()

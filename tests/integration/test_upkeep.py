@@ -1,0 +1,78 @@
+"""Partitions are made ahead, dropped whole, and never in the way of a row."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import psycopg
+import pytest
+
+from core.adapters.store import partitions
+from core.flows.upkeep import DAYS_AHEAD, Kept, keep_partitions, make_ahead, storage_sizes
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TODAY = NOW.date()
+
+
+def insert_result(connection: psycopg.Connection, at: datetime) -> None:
+    connection.execute("INSERT INTO check_result (monitor_id, checked_at, outcome, reason) VALUES (1, %s, 1, 0)", (at,))
+
+
+def home_of(connection: psycopg.Connection, at: datetime) -> str:
+    row = connection.execute("SELECT tableoid::regclass::text FROM check_result WHERE checked_at = %s", (at,)).fetchone()
+    assert row
+    return str(row[0])
+
+
+def test_days_from_yesterday_to_two_weeks_ahead_exist_after_one_run(connection: psycopg.Connection) -> None:
+    made = make_ahead(connection, NOW)
+    expected = [TODAY + timedelta(days=n) for n in range(-1, DAYS_AHEAD + 1)]
+    for parent in partitions.FACT_TABLES:
+        assert partitions.existing_days(connection, parent)[: len(expected)] == expected
+    assert made == 2 * len(expected)
+    assert make_ahead(connection, NOW) == 0
+
+
+def test_days_meet_without_gap_or_overlap(connection: psycopg.Connection) -> None:
+    make_ahead(connection, NOW)
+    midnight = datetime(2026, 11, 24, tzinfo=UTC)
+    last_moment = midnight - timedelta(microseconds=1)
+    insert_result(connection, midnight)
+    insert_result(connection, last_moment)
+    assert home_of(connection, midnight) == "check_result_20261124"
+    assert home_of(connection, last_moment) == "check_result_20261123"
+
+
+def test_only_days_past_their_retention_are_dropped(connection: psycopg.Connection) -> None:
+    for age in (89, 90, 91, 200):
+        for parent in partitions.FACT_TABLES:
+            partitions.ensure_day(connection, parent, TODAY - timedelta(days=age))
+    kept = keep_partitions(connection, NOW, retention_days=90)
+    assert kept == Kept(made=2 * (DAYS_AHEAD + 2), dropped=4)
+    assert partitions.existing_days(connection, "ping")[:2] == [TODAY - timedelta(days=90), TODAY - timedelta(days=89)]
+
+
+@pytest.mark.parametrize("parent", partitions.FACT_TABLES)
+def test_rows_that_came_before_their_day_was_made_move_into_it(connection: psycopg.Connection, parent: str) -> None:
+    insert_result(connection, NOW)
+    connection.execute(
+        """INSERT INTO ping (id, monitor_id, sequence, pinged_at, kind, method, source_ip, user_agent, body_size, body_truncated)
+        VALUES (gen_random_uuid(), 1, 1, %s, 'success', 'GET', '', '', 0, false)""",
+        (NOW,),
+    )
+    assert partitions.ensure_day(connection, parent, TODAY)
+    rows = connection.execute(f"SELECT tableoid::regclass::text FROM {parent}").fetchall()
+    assert rows == [(f"{parent}_20261123",)]
+    indexes = connection.execute("SELECT count(*) FROM pg_indexes WHERE tablename = %s", (f"{parent}_20261123",)).fetchone()
+    assert indexes
+    assert indexes[0] >= 1
+    assert not partitions.ensure_day(connection, parent, TODAY)
+
+
+def test_the_day_of_a_leap_year_has_its_own_partition(connection: psycopg.Connection) -> None:
+    assert partitions.ensure_day(connection, "ping", date(2028, 2, 29))
+    assert partitions.existing_days(connection, "ping") == [date(2028, 2, 29)]
+
+
+def test_sizes_are_told_by_kind_of_data(connection: psycopg.Connection) -> None:
+    sizes = storage_sizes(connection)
+    assert set(sizes) == {"check_results", "pings", "database"}
+    assert sizes["database"] > sizes["check_results"] > 0
