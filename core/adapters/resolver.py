@@ -1,0 +1,206 @@
+"""Names to addresses through c-ares, never through libcurl's or the system's threads.
+
+Answers are kept for their TTL, within bounds; a name that many checks ask for at once is asked for once. Failures are told apart by
+whose they are: a name that does not exist is the target's trouble, name servers that answer nobody are ours.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pycares
+from pycares import errno as ares
+
+from core.adapters.hosts_file import HostsFile
+from core.adapters.name_channel import NameChannel, Reply
+from core.domain.outcomes import Reason
+from core.domain.urls import literal_address
+
+SHORTEST_TTL_S: Final = 5.0
+LONGEST_TTL_S: Final = 300.0
+FAILURE_TTL_S: Final = 2.0
+CACHE_LIMIT: Final = 20_000
+CHANNEL_LIFE_S: Final = 60.0
+QUERY_TIMEOUT_S: Final = 1.5
+QUERY_TRIES: Final = 2
+CONTROL_TIMEOUT_S: Final = 1.0
+AAAA_PATIENCE_S: Final = 0.25
+"""How long a name that has IPv4 addresses waits for its IPv6 ones: some name servers never answer for AAAA."""
+
+_ARES_ENOSERVER: Final = 26  # ares.h; pycares has no name for it
+_UNANSWERED: Final = frozenset(
+    {ares.ARES_ETIMEOUT, ares.ARES_ECONNREFUSED, _ARES_ENOSERVER, ares.ARES_ECANCELLED, ares.ARES_EDESTRUCTION}
+)
+_REASONS: Final = {
+    ares.ARES_ENOTFOUND: (Reason.DNS_NXDOMAIN, "the name does not exist"),
+    ares.ARES_EBADNAME: (Reason.DNS_NXDOMAIN, "the name is not a valid DNS name"),
+    ares.ARES_ENODATA: (Reason.DNS_NO_DATA, "the name has no address"),
+    ares.ARES_ESERVFAIL: (Reason.DNS_FAILURE, "the name servers could not resolve the name (SERVFAIL)"),
+    ares.ARES_EFORMERR: (Reason.DNS_FAILURE, "the name servers could not read the question (FORMERR)"),
+    ares.ARES_EBADRESP: (Reason.DNS_FAILURE, "the name servers sent an answer that cannot be read"),
+    ares.ARES_EREFUSED: (Reason.RESOLVER_FAILURE, "our name servers refused to answer"),
+    ares.ARES_ENOTIMP: (Reason.RESOLVER_FAILURE, "our name servers do not resolve names"),
+    _ARES_ENOSERVER: (Reason.RESOLVER_FAILURE, "we have no name servers"),
+    ares.ARES_ECONNREFUSED: (Reason.RESOLVER_FAILURE, "our name servers cannot be reached"),
+    ares.ARES_ECANCELLED: (Reason.SHUTTING_DOWN, "we are shutting down"),
+    ares.ARES_EDESTRUCTION: (Reason.SHUTTING_DOWN, "we are shutting down"),
+}
+_SEVERITY: Final = (
+    Reason.SHUTTING_DOWN,
+    Reason.INTERNAL,
+    Reason.RESOLVER_FAILURE,
+    Reason.DNS_FAILURE,
+    Reason.DNS_NO_DATA,
+    Reason.DNS_NXDOMAIN,
+)
+"""Which of two failures speaks for the name: the one that knows less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Addresses with `Reason.OK`, or none and why. The addresses are not judged yet."""
+
+    addresses: tuple[str, ...]
+    reason: Reason = Reason.OK
+    detail: str = ""
+
+
+class Resolver:
+    """Bound to the running event loop. `servers` (`address` or `address:port`) replace those of the system."""
+
+    def __init__(self, servers: Sequence[str] = (), *, hosts: HostsFile | None = None, cache_limit: int = CACHE_LIMIT) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._servers = tuple(servers)
+        self._hosts = hosts or HostsFile()
+        self._cache_limit = cache_limit
+        self._cache: dict[str, tuple[Resolution, float]] = {}
+        self._flights: dict[str, asyncio.Task[Resolution]] = {}
+        self._channel: NameChannel | None = None
+        self._control: asyncio.Task[bool] | None = None
+        self._answered_at = float("-inf")
+        self._closed = False
+
+    def known(self, host: str) -> Resolution | None:
+        """What can be said at once: an address, a name of the hosts file, or an answer that is still good."""
+        if kept := self._cache.get(host):
+            if kept[1] > self._loop.time():
+                return kept[0]
+            del self._cache[host]
+        if literal_address(host) is not None:
+            return Resolution((host,))
+        if addresses := self._hosts.addresses(host):
+            return Resolution(addresses)
+        return None
+
+    async def resolve(self, host: str, timeout_s: float) -> Resolution:
+        """Addresses of a normalised host, within `timeout_s` (and a second more to find out whose fault silence is)."""
+        if known := self.known(host):
+            return known
+        if self._closed:
+            return _failure(ares.ARES_ECANCELLED)
+        asked_at = self._loop.time()
+        flight = self._flights.get(host) or self._take_off(host)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.shield(flight)
+        except TimeoutError:
+            return await self._silence(asked_at, f"the name was not resolved within {timeout_s * 1000:.0f} ms")
+
+    async def close(self) -> None:
+        """End all questions with SHUTTING_DOWN."""
+        self._closed = True
+        if self._channel is not None:
+            self._channel.close()
+        if self._flights:
+            await asyncio.wait(self._flights.values())
+
+    def _take_off(self, host: str) -> asyncio.Task[Resolution]:
+        flight = self._flights[host] = self._loop.create_task(self._fly(host))
+        flight.add_done_callback(lambda _: self._flights.pop(host))
+        return flight
+
+    async def _fly(self, host: str) -> Resolution:
+        asked_at = self._loop.time()
+        try:
+            channel = self._fresh_channel()
+        except pycares.AresError as error:
+            return Resolution((), Reason.INTERNAL, f"no resolver: {error.args[-1]}")
+        replies = await _both(channel.ask(host, pycares.QUERY_TYPE_A), channel.ask(host, pycares.QUERY_TYPE_AAAA))
+        errors = [number for _, number in replies]
+        if not _UNANSWERED.issuperset(errors):
+            self._answered_at = self._loop.time()
+        resolution, ttl_s = _read(replies)
+        if ares.ARES_ETIMEOUT in errors and not resolution.addresses:
+            resolution = await self._silence(asked_at, "the name servers did not answer for this name")
+        self._keep(host, resolution, ttl_s)
+        return resolution
+
+    def _fresh_channel(self) -> NameChannel:
+        if self._channel is not None and self._channel.age_s() > CHANNEL_LIFE_S:
+            self._channel.retire()
+            self._channel = None
+        if self._channel is None:
+            self._channel = NameChannel(self._loop, self._servers, timeout_s=QUERY_TIMEOUT_S, tries=QUERY_TRIES)
+        return self._channel
+
+    def _keep(self, host: str, resolution: Resolution, ttl_s: float) -> None:
+        if resolution.reason in (Reason.SHUTTING_DOWN, Reason.INTERNAL):
+            return
+        self._cache.pop(host, None)
+        while len(self._cache) >= self._cache_limit:
+            del self._cache[next(iter(self._cache))]
+        self._cache[host] = (resolution, self._loop.time() + ttl_s)
+
+    async def _silence(self, asked_at: float, detail: str) -> Resolution:
+        """Nobody answered for one name: its own trouble if the name servers answer for others, else ours."""
+        if self._closed:
+            return _failure(ares.ARES_ECANCELLED)
+        if self._answered_at < asked_at:
+            if self._control is None or self._control.done():
+                self._control = self._loop.create_task(self._name_servers_answer())
+            if not await asyncio.shield(self._control):
+                return Resolution((), Reason.RESOLVER_FAILURE, "our name servers do not answer")
+        return Resolution((), Reason.DNS_FAILURE, detail)
+
+    async def _name_servers_answer(self) -> bool:
+        """Ask for the root's name servers: every resolver knows them without asking further."""
+        try:
+            async with asyncio.timeout(CONTROL_TIMEOUT_S):
+                _, number = await self._fresh_channel().ask(".", pycares.QUERY_TYPE_NS)
+        except (TimeoutError, pycares.AresError):
+            return False
+        if number in _UNANSWERED:
+            return False
+        self._answered_at = self._loop.time()
+        return True
+
+
+async def _both(v4: asyncio.Future[Reply], v6: asyncio.Future[Reply]) -> list[Reply]:
+    replies = [await v4]
+    if replies[0][0] is not None and not v6.done():
+        await asyncio.wait((v6,), timeout=AAAA_PATIENCE_S)
+        return [*replies, v6.result()] if v6.done() else replies
+    return [*replies, await v6]
+
+
+def _read(replies: Sequence[Reply]) -> tuple[Resolution, float]:
+    """One resolution from the answers for A and AAAA, and how long it is good."""
+    records = [record for result, _ in replies if result is not None for record in result.answer]
+    addresses = tuple(
+        record.data.addr for record in records if isinstance(record.data, pycares.ARecordData | pycares.AAAARecordData)
+    )
+    if addresses:
+        shortest = float(min(record.ttl for record in records))
+        return Resolution(addresses), min(max(shortest, SHORTEST_TTL_S), LONGEST_TTL_S)
+    failures = [_failure(ares.ARES_ENODATA if error is None else error) for _, error in replies]
+    worst = min(failures, key=lambda failure: _SEVERITY.index(failure.reason))
+    named = worst.reason in (Reason.DNS_NXDOMAIN, Reason.DNS_NO_DATA)
+    return worst, SHORTEST_TTL_S if named else FAILURE_TTL_S
+
+
+def _failure(error: int) -> Resolution:
+    if error == ares.ARES_ETIMEOUT:
+        return Resolution((), Reason.DNS_FAILURE, "the name servers did not answer for this name")
+    reason, detail = _REASONS.get(error, (Reason.INTERNAL, f"the resolver failed: {ares.strerror(error)!s}"))
+    return Resolution((), reason, detail)
