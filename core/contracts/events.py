@@ -6,12 +6,15 @@ Bodies of pings and secrets of channels never travel here: the bus carries all w
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
 
 VERSION: Final = 1
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its zone; one without is refused."""
 
 MonitorKind = Literal["website", "heartbeat"]
 AlertType = Literal["down", "recovered", "not_monitored", "monitored_again", "test"]
@@ -24,7 +27,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
     event_id: UUID
     version: int = VERSION
-    occurred_at: datetime
+    occurred_at: Moment
     workspace_id: UUID
     correlation_id: UUID
 
@@ -44,9 +47,9 @@ class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     reason: str
     detail: str
-    began_at: datetime
-    opened_at: datetime
-    resolved_at: datetime | None = None
+    began_at: Moment
+    opened_at: Moment
+    resolved_at: Moment | None = None
 
 
 class IncidentOpened(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +71,7 @@ class CertificateExpiring(msgspec.Struct, frozen=True, kw_only=True):
 
     monitor: MonitorFacts
     fingerprint_sha256: str
-    not_after: datetime
+    not_after: Moment
     days_left: int
 
 
@@ -80,7 +83,7 @@ class HeartbeatPinged(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     kind: PingKind
     exit_status: int | None = None
-    pinged_at: datetime
+    pinged_at: Moment
     method: str
     source_ip: str = ""
     user_agent: str = ""
@@ -118,7 +121,7 @@ class AlertDelivered(msgspec.Struct, frozen=True, kw_only=True):
     channel_id: UUID
     channel_kind: str
     attempt: int
-    delivered_at: datetime
+    delivered_at: Moment
     duration_ms: int
     superseded_by: int | None = None
 
@@ -132,11 +135,11 @@ class AlertFailed(msgspec.Struct, frozen=True, kw_only=True):
     channel_id: UUID
     channel_kind: str
     attempt: int
-    failed_at: datetime
+    failed_at: Moment
     error_type: ErrorType
     error: str
     final: bool
-    retry_at: datetime | None = None
+    retry_at: Moment | None = None
     disable_channel: bool = False
 
 

@@ -1,0 +1,138 @@
+"""Deliveries in SQL. Every function works inside the caller's transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from core.adapters.database import Connection
+from core.adapters.store.alerts import ChannelRef, StoredAlert
+from core.domain.alert_facts import AlertFacts
+from core.domain.delivery import Delivery, DeliveryState
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A delivery to insert, as its first generation."""
+
+    id: UUID
+    workspace_id: UUID
+    alert_id: UUID
+    channel_id: UUID
+    config_version: int
+    receipt_due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """A locked delivery, and when the state changed that it is about."""
+
+    id: UUID
+    channel_id: UUID
+    config_version: int
+    changed_at: datetime
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueDelivery:
+    """A locked delivery without a receipt, with all that a new request needs; `channel` is the channel as it is now."""
+
+    id: UUID
+    delivery: Delivery
+    alert: StoredAlert
+    channel: ChannelRef
+
+
+def insert(connection: Connection, deliveries: Sequence[NewDelivery], now: datetime) -> None:
+    """Insert requested deliveries."""
+    if not deliveries:
+        return
+    connection.execute(
+        """
+        INSERT INTO delivery (id, workspace_id, alert_id, channel_id, config_version, state, requested_at, receipt_due_at)
+        SELECT id, workspace_id, alert_id, channel_id, config_version, 'requested', %s, receipt_due_at
+        FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::int[], %s::timestamptz[])
+          AS d (id, workspace_id, alert_id, channel_id, config_version, receipt_due_at)
+        """,
+        (
+            now,
+            [d.id for d in deliveries],
+            [d.workspace_id for d in deliveries],
+            [d.alert_id for d in deliveries],
+            [d.channel_id for d in deliveries],
+            [d.config_version for d in deliveries],
+            [d.receipt_due_at for d in deliveries],
+        ),
+    )
+
+
+def lock(connection: Connection, delivery_id: UUID) -> StoredDelivery | None:
+    """Lock one delivery; None where it has been deleted with its monitor or channel."""
+    row = connection.execute(
+        """
+        SELECT d.id, d.channel_id, d.config_version, a.created_at,
+               d.state, d.generation, d.attempts, d.receipt_due_at, d.retry_at, d.finished_at, d.error_type, d.error
+        FROM delivery d JOIN alert a ON a.id = d.alert_id
+        WHERE d.id = %s FOR UPDATE OF d
+        """,
+        (delivery_id,),
+    ).fetchone()
+    return StoredDelivery(*(*row[:4], _delivery(row[4:]))) if row else None
+
+
+def lock_overdue(connection: Connection, now: datetime, limit: int) -> list[OverdueDelivery]:
+    """Deliveries whose receipt is overdue and that no other sweep holds, in id order."""
+    rows = connection.execute(
+        """
+        SELECT d.id,
+               d.state, d.generation, d.attempts, d.receipt_due_at, d.retry_at, d.finished_at, d.error_type, d.error,
+               a.id, a.workspace_id, a.incident_id, a.alert_type, a.order_key, a.sequence, a.only_channel_id, a.created_at,
+               a.facts::text,
+               c.id, c.kind, c.config_version, c.disabled_at IS NOT NULL
+        FROM delivery d JOIN alert a ON a.id = d.alert_id JOIN channel c ON c.id = d.channel_id
+        WHERE d.state = 'requested' AND d.receipt_due_at < %s
+        ORDER BY d.id LIMIT %s FOR UPDATE OF d SKIP LOCKED
+        """,
+        (now, limit),
+    ).fetchall()
+    return [
+        OverdueDelivery(
+            row[0],
+            _delivery(row[1:9]),
+            StoredAlert(*(*row[9:17], msgspec.json.decode(row[17], type=AlertFacts))),
+            ChannelRef(*row[18:22]),
+        )
+        for row in rows
+    ]
+
+
+def save(connection: Connection, delivery_id: UUID, delivery: Delivery, config_version: int) -> None:
+    """Write a locked delivery back."""
+    connection.execute(
+        """
+        UPDATE delivery
+        SET state = %s, generation = %s, attempts = %s, receipt_due_at = %s, retry_at = %s, finished_at = %s,
+            error_type = %s, error = %s, config_version = %s
+        WHERE id = %s
+        """,
+        (
+            delivery.state.value,
+            delivery.generation,
+            delivery.attempts,
+            delivery.receipt_due_at,
+            delivery.retry_at,
+            delivery.finished_at,
+            delivery.error_type,
+            delivery.error,
+            config_version,
+            delivery_id,
+        ),
+    )
+
+
+def _delivery(row: Sequence[object]) -> Delivery:
+    state, *rest = row
+    return Delivery(DeliveryState(str(state)), *rest)  # type: ignore[arg-type]  # columns of a row are untyped

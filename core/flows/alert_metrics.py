@@ -1,0 +1,19 @@
+"""Counts what receipts and sweeps report, after their transaction has been committed."""
+
+from core import metrics
+from core.domain.delivery import Count
+
+
+def count(change: Count | None) -> None:
+    """Move the metrics of alerts; None (nothing new) moves nothing."""
+    if change is None:
+        return
+    labels = {"alert_type": change.alert_type, "channel": change.channel_kind}
+    if change.sent:
+        metrics.ALERTS_SENT.labels(**labels, status=change.sent).inc()
+    if change.failed:
+        metrics.ALERTS_FAILED.labels(**labels, error_type=change.failed).inc()
+    if change.retries:
+        metrics.ALERT_RETRIES.labels(**labels).inc(change.retries)
+    if change.duration_s is not None:
+        metrics.ALERT_DELIVERY_DURATION.labels(**labels).observe(change.duration_s)

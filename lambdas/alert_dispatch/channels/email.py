@@ -1,0 +1,148 @@
+"""E-mail, by SMTP or Amazon SES."""
+
+import smtplib
+import ssl
+import time
+from collections.abc import Callable
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime, parseaddr
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core.contracts.channels import EmailConfig
+from lambdas.alert_dispatch.config import SmtpServer
+from lambdas.alert_dispatch.dispatch import Outgoing
+from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+PERMANENT_REPLY: Final = 500
+UNKNOWN_MAILBOX: Final = frozenset({550, 551, 553})
+SES_THROTTLES: Final = frozenset({"TooManyRequestsException", "LimitExceededException", "ThrottlingException"})
+SES_BAD_REQUESTS: Final = frozenset({"BadRequestException"})
+
+
+def build(outgoing: Outgoing, sender: str, recipient: str, now: datetime) -> EmailMessage:
+    """The mail. Its Message-ID is made of the delivery, so a repeated one can be told; messages of one incident form a thread."""
+    data = outgoing.request.data
+    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    mail = EmailMessage(policy=SMTP_POLICY)
+    mail["Subject"] = outgoing.message.subject
+    mail["From"] = sender
+    mail["To"] = recipient
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = f"<{data.delivery_id}@{domain}>"
+    mail["References"] = f"<{data.order_key}@{domain}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(outgoing.message.text)
+    mail.add_alternative(outgoing.message.html, subtype="html")
+    return mail
+
+
+class SmtpSender:
+    """Hands mail to an SMTP server, with STARTTLS where it is offered."""
+
+    def __init__(self, server: SmtpServer, sender: str, clock: Callable[[], datetime]) -> None:
+        self._server = server
+        self._sender = sender
+        self._clock = clock
+
+    def __call__(self, outgoing: Outgoing, config: EmailConfig) -> None:
+        """Send; see `Sender`."""
+        mail = build(outgoing, self._sender, config.address, self._clock())
+        try:
+            self._hand_over(mail, config.address, time.monotonic() + outgoing.timeout_s)
+        except smtplib.SMTPRecipientsRefused as error:
+            raise refused_recipient(*error.recipients[config.address]) from error
+        except smtplib.SMTPDataError as error:
+            said = f"the mail server refused the message: {_reply(error.smtp_code, error.smtp_error)}"
+            raise (Permanent(said) if error.smtp_code >= PERMANENT_REPLY else Transient(said)) from error
+        except TimeoutError as error:
+            raise Transient("the mail server did not answer in time", timed_out=True) from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise Transient(f"the mail server could not be used: {error}") from error
+
+    def _hand_over(self, mail: EmailMessage, recipient: str, deadline: float) -> None:
+        with smtplib.SMTP(self._server.host, self._server.port, timeout=_left(deadline)) as smtp:
+            smtp.ehlo()
+            if smtp.has_extn("starttls"):
+                _limit(smtp, deadline)
+                smtp.starttls(context=self._tls())
+                smtp.ehlo()
+            if self._server.user:
+                _limit(smtp, deadline)
+                smtp.login(self._server.user, self._server.password)
+            _limit(smtp, deadline)
+            smtp.send_message(mail, parseaddr(self._sender)[1], [recipient])
+
+    def _tls(self) -> ssl.SSLContext:
+        """Without a password encryption is opportunistic (RFC 7435): an unverified certificate is better than clear text."""
+        context = ssl.create_default_context()
+        if not self._server.password:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+class SesSender:
+    """Hands mail to Amazon SES."""
+
+    def __init__(self, client: Callable[[], "SESV2Client"], sender: str, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._sender = sender
+        self._clock = clock
+
+    def __call__(self, outgoing: Outgoing, config: EmailConfig) -> None:
+        """Send; see `Sender`. What SES refuses for our account's sake is worth another try: the operator will repair it."""
+        mail = build(outgoing, self._sender, config.address, self._clock())
+        try:
+            self._client().send_email(
+                FromEmailAddress=self._sender,
+                Destination={"ToAddresses": [config.address]},
+                Content={"Raw": {"Data": mail.as_bytes()}},
+            )
+        except ClientError as error:
+            raise _ses_error(error.response["Error"].get("Code", ""), str(error)) from error
+        except BotoCoreError as error:
+            raise Transient(f"SES could not be reached: {error}", timed_out="Timeout" in type(error).__name__) from error
+
+
+def _ses_error(code: str, text: str) -> Transient | Permanent:
+    if code in SES_THROTTLES:
+        return RateLimited(text)
+    return Permanent(text) if code in SES_BAD_REQUESTS else Transient(text)
+
+
+def refused_recipient(code: int, reply: bytes | str) -> Transient | Permanent:
+    """What a refused recipient means: 4xx try again; 5xx never, and the mailbox is gone where the reply says so.
+
+    The enhanced status (RFC 3463) decides where there is one: 5.1.x is about the address, others (5.7.1) about policy.
+    """
+    said = f"the mail server refused the recipient: {_reply(code, reply)}"
+    if code < PERMANENT_REPLY:
+        return Transient(said)
+    word = (reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply).split(" ", 1)[0]
+    enhanced = word.count(".") == len("xx") and word.replace(".", "").isdigit()
+    return Permanent(said, disable_channel=word.startswith("5.1.") if enhanced else code in UNKNOWN_MAILBOX)
+
+
+def _reply(code: int, reply: bytes | str) -> str:
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    return f"{code} {text}"[:300]
+
+
+def _left(deadline: float) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("no time left")
+    return seconds
+
+
+def _limit(smtp: smtplib.SMTP, deadline: float) -> None:
+    """Every further step has only what is left."""
+    if smtp.sock:
+        smtp.sock.settimeout(_left(deadline))

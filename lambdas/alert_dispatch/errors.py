@@ -1,0 +1,50 @@
+"""What can go wrong with a message, by what follows from it."""
+
+from typing import ClassVar, Final
+
+from core.contracts.events import ErrorType
+
+FIRST_DELAY_S: Final = 10
+LONGEST_DELAY_S: Final = 15 * 60
+LONGEST_RETRY_AFTER_S: Final = 60 * 60
+
+
+class Transient(Exception):
+    """Worth another try. `retry_after_s` is what the target asked for, `timed_out` tells the breaker."""
+
+    error_type: ClassVar[ErrorType] = "transient"
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.timed_out = timed_out
+
+
+class RateLimited(Transient):
+    """The target takes no more messages for now."""
+
+    error_type: ClassVar[ErrorType] = "rate_limited"
+
+
+class Permanent(Exception):
+    """No further try can succeed. `disable_channel`: the target is gone, so no other message can succeed either."""
+
+    error_type: ClassVar[ErrorType] = "permanent"
+
+    def __init__(self, message: str, *, disable_channel: bool = False) -> None:
+        super().__init__(message)
+        self.disable_channel = disable_channel
+
+
+class Later(Exception):
+    """Not this message's turn: nothing was tried and nothing is reported. It comes again after `delay_s`."""
+
+    def __init__(self, message: str, delay_s: int) -> None:
+        super().__init__(message)
+        self.delay_s = delay_s
+
+
+def retry_delay_s(attempt: int, retry_after_s: int | None = None) -> int:
+    """Seconds until attempt `attempt + 1`: 10 s doubling to 15 min, or longer (up to an hour) where the target asked for it."""
+    backoff = min(FIRST_DELAY_S << min(attempt - 1, 10), LONGEST_DELAY_S)
+    return max(backoff, min(retry_after_s or 0, LONGEST_RETRY_AFTER_S))

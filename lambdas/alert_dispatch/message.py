@@ -1,0 +1,173 @@
+"""What people read: subject, text and HTML of a message, from the event that requested it. Pure.
+
+Everything that a user or a monitored target chose (names, URLs, error details) is untrusted: control characters never reach a
+header, and HTML is escaped.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from html import escape
+from typing import Final
+
+from core.contracts.events import AlertRequested, IncidentFacts, MonitorFacts
+
+SUBJECT_LIMIT: Final = 200
+
+REASONS: Final = {
+    "dns_nxdomain": "The host name does not exist.",
+    "dns_failure": "The host name could not be resolved.",
+    "dns_no_data": "The host name has no address.",
+    "blocked_address": "It leads to an address that must not be connected to.",
+    "connect_refused": "The connection was refused.",
+    "connect_timeout": "The connection could not be made in time.",
+    "connect_failed": "The connection could not be made.",
+    "connection_reset": "The connection was cut.",
+    "tls_expired": "The certificate has expired.",
+    "tls_not_yet_valid": "The certificate is not valid yet.",
+    "tls_chain_expired": "A certificate of the chain has expired.",
+    "tls_hostname": "The certificate is for another host name.",
+    "tls_untrusted": "The certificate is not trusted.",
+    "tls_client_cert_required": "The server asks for a client certificate.",
+    "tls_other": "The secure connection failed.",
+    "timeout": "There was no complete answer in time.",
+    "http_status": "The answer had an unexpected status code.",
+    "body_limit": "The answer was too large.",
+    "redirect_limit": "There were too many redirects.",
+    "protocol_error": "The answer was not valid HTTP.",
+    "empty_reply": "The connection was closed without an answer.",
+    "heartbeat_missed": "The expected ping did not come.",
+    "heartbeat_failed": "The job reported a failure.",
+}
+"""By the reason's label; an unknown (newer) one is shown as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. `subject` is a single line of printable characters."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """Headline, facts as (label, value), closing sentence."""
+
+    subject: str
+    headline: str
+    facts: tuple[tuple[str, str], ...] = ()
+    closing: str = ""
+
+
+def compose(request: AlertRequested, public_url: str = "") -> Message:
+    """The message of a request. `public_url` says which installation speaks; it may be empty."""
+    story = _story(request)
+    return Message(
+        subject=one_line(story.subject)[:SUBJECT_LIMIT],
+        text=_text(story, public_url),
+        html=_html(story, public_url),
+    )
+
+
+def _story(request: AlertRequested) -> _Story:
+    monitor, incident = request.monitor, request.incident
+    if request.alert_type == "down" and monitor and incident:
+        return _down(monitor, incident)
+    if request.alert_type == "recovered" and monitor and incident:
+        return _recovered(monitor, incident)
+    return _notice(request, monitor)
+
+
+def _down(monitor: MonitorFacts, incident: IncidentFacts) -> _Story:
+    if monitor.kind == "heartbeat":
+        failed = incident.reason == "heartbeat_failed"
+        headline = f"{monitor.name} has failed." if failed else f"{monitor.name} has not pinged in time."
+    else:
+        headline = f"{monitor.name} is down."
+    facts = (*_what_and_why(monitor, incident), ("Since", moment(incident.began_at)), ("Confirmed", _confirmed(incident)))
+    return _Story(f"DOWN: {monitor.name} - {reason_in_words(incident.reason).rstrip('.')}", headline, facts)
+
+
+def _recovered(monitor: MonitorFacts, incident: IncidentFacts) -> _Story:
+    until = incident.resolved_at or incident.opened_at
+    length = duration(until - incident.began_at)
+    again = "pings again" if monitor.kind == "heartbeat" else "is up again"
+    facts = (
+        *_what_and_why(monitor, incident),
+        ("Since", moment(incident.began_at)),
+        ("Until", moment(until)),
+        ("For", length),
+    )
+    return _Story(f"UP: {monitor.name} - was down {length}", f"{monitor.name} {again}. It was down for {length}.", facts)
+
+
+def _notice(request: AlertRequested, monitor: MonitorFacts | None) -> _Story:
+    name = monitor.name if monitor else "your monitors"
+    facts = (("What", monitor.target),) if monitor else ()
+    if request.alert_type == "not_monitored":
+        closing = request.text or "We could not check it for a while, for reasons of our own. Its state is unknown, not down."
+        return _Story(f"NOT MONITORED: {name}", f"{name} is not being monitored right now.", facts, closing)
+    if request.alert_type == "monitored_again":
+        return _Story(f"MONITORED AGAIN: {name}", f"{name} is being monitored again.", facts, request.text)
+    if request.alert_type == "test":
+        closing = request.text or "Somebody asked for it. If you can read it, this channel works."
+        return _Story("Test message from Uptime Monitor", "This is a test message.", facts, closing)
+    return _Story(f"{request.alert_type.upper()}: {name}", f"{name}: {request.alert_type}.", facts, request.text)
+
+
+def _what_and_why(monitor: MonitorFacts, incident: IncidentFacts) -> tuple[tuple[str, str], ...]:
+    why = reason_in_words(incident.reason)
+    detail = one_line(incident.detail)
+    return ("What", monitor.target), ("Why", f"{why} ({detail})" if detail else why)
+
+
+def _confirmed(incident: IncidentFacts) -> str:
+    return f"{moment(incident.opened_at)}, after {duration(incident.opened_at - incident.began_at)}"
+
+
+def reason_in_words(label: str) -> str:
+    """A sentence for the label of a reason."""
+    return REASONS.get(label, f"Reason: {label}.")
+
+
+def moment(at: datetime) -> str:
+    """A time as people read it, in UTC."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(span: timedelta) -> str:
+    """A length in its two largest units, e.g. `12 min 3 s`; never negative."""
+    seconds = max(int(span.total_seconds()), 0)
+    units = (("d", seconds // 86_400), ("h", seconds // 3_600 % 24), ("min", seconds // 60 % 60), ("s", seconds % 60))
+    first = next((index for index, (_, count) in enumerate(units) if count), len(units) - 1)
+    shown = [f"{count} {unit}" for unit, count in units[first : first + 2] if count]
+    return " ".join(shown) or "0 s"
+
+
+def one_line(text: str) -> str:
+    """Untrusted text as one printable line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _text(story: _Story, public_url: str) -> str:
+    lines = [one_line(story.headline), ""]
+    lines += [f"{label + ':':<11}{one_line(value)}" for label, value in story.facts]
+    lines += ["", one_line(story.closing)] if story.closing else []
+    lines += ["", f"-- \nUptime Monitor {public_url}".rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def _html(story: _Story, public_url: str) -> str:
+    rows = "".join(
+        f'<tr><td style="color:#666;padding:2px 12px 2px 0;vertical-align:top">{escape(label)}</td>'
+        f"<td>{escape(one_line(value))}</td></tr>"
+        for label, value in story.facts
+    )
+    closing = f"<p>{escape(one_line(story.closing))}</p>" if story.closing else ""
+    table = f'<table style="border-collapse:collapse">{rows}</table>' if rows else ""
+    return (
+        '<!doctype html><html><body style="font-family:sans-serif;font-size:15px;color:#222">'
+        f'<p style="font-size:18px"><strong>{escape(one_line(story.headline))}</strong></p>{table}{closing}'
+        f'<p style="color:#888;font-size:12px">Uptime Monitor {escape(public_url)}</p></body></html>'
+    )

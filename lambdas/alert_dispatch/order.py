@@ -1,0 +1,170 @@
+"""The order of messages about one incident on one channel, and the memory of what was sent, in the dispatch table.
+
+One item for each (order key, channel): `last_sequence` is the highest sequence that was sent, `sent` all of them, and `in_flight_*`
+a short lease that is taken before a message is sent. A sender that dies keeps the others waiting until its lease ends.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+logger = Logger(child=True)
+
+LEASE: Final = timedelta(seconds=30)
+"""Longer than any send may take."""
+
+KEPT: Final = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands. `supersedable`: a later message tells its story as well, so it is not sent after that one."""
+
+    order_key: UUID
+    channel_id: UUID
+    sequence: int
+    supersedable: bool
+
+    @property
+    def item_id(self) -> str:
+        """Key of the item in the dispatch table."""
+        return f"order#{self.order_key}#{self.channel_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Our turn, until the lease ends. `last_sequence` is the highest that was sent before."""
+
+    token: str
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadySent:
+    """This very message was sent by an attempt whose receipt may have been lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A later message has told the story."""
+
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Another message is in flight."""
+
+
+type Turn = Claimed | AlreadySent | Superseded | Wait
+
+
+class Order:
+    """Claims on the dispatch table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def claim(self, place: Place, token: str, now: datetime) -> Turn:
+        """Take the lease if nothing is in flight and this message is still to be sent; else say why not."""
+        known = "last_sequence < :sequence" if place.supersedable else "NOT contains(sent, :sequence)"
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key={"id": {"S": place.item_id}},
+                UpdateExpression="SET in_flight_sequence = :sequence, in_flight_until = :until, in_flight_token = :token, "
+                "expiration = :expiration",
+                ConditionExpression="(attribute_not_exists(in_flight_until) OR in_flight_until < :now) "
+                f"AND (attribute_not_exists(last_sequence) OR {known})",
+                ExpressionAttributeValues={
+                    ":sequence": {"N": str(place.sequence)},
+                    ":until": {"N": _millis(now + LEASE)},
+                    ":token": {"S": token},
+                    ":now": {"N": _millis(now)},
+                    ":expiration": {"N": str(int((now + KEPT).timestamp()))},
+                },
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            return turn_of(_refused_item(error), place)
+        return Claimed(token, _last_sequence(answer["Attributes"]))
+
+    def finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
+        """Remember that the message was sent and give the lease back; also where the lease was lost meanwhile."""
+        sent: dict[str, AttributeValueTypeDef] = {
+            ":sent": {"NS": [str(place.sequence)]},
+            ":expiration": {"N": str(int((now + KEPT).timestamp()))},
+        }
+        key = {"id": {"S": place.item_id}}
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression="ADD sent :sent SET last_sequence = :last, expiration = :expiration "
+                "REMOVE in_flight_sequence, in_flight_until, in_flight_token",
+                ConditionExpression="in_flight_token = :token",
+                ExpressionAttributeValues={
+                    **sent,
+                    ":last": {"N": str(max(place.sequence, claimed.last_sequence))},
+                    ":token": {"S": claimed.token},
+                },
+            )
+        except ClientError as error:
+            _refused_item(error)
+            logger.warning("order.lease_lost", extra={"item": place.item_id, "sequence": place.sequence})
+            self._client.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression="ADD sent :sent SET expiration = :expiration",
+                ExpressionAttributeValues=sent,
+            )
+
+    def release(self, place: Place, claimed: Claimed) -> None:
+        """Give the lease back unsent. Trouble is logged only: the lease ends by itself."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key={"id": {"S": place.item_id}},
+                UpdateExpression="REMOVE in_flight_sequence, in_flight_until, in_flight_token",
+                ConditionExpression="in_flight_token = :token",
+                ExpressionAttributeValues={":token": {"S": claimed.token}},
+            )
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("order.release_failed", extra={"item": place.item_id, "error": str(error)})
+
+
+def turn_of(item: Mapping[str, Any], place: Place) -> Turn:
+    """Why a claim was refused, from the item as it was."""
+    if str(place.sequence) in item.get("sent", {}).get("NS", []):
+        return AlreadySent()
+    last = _last_sequence(item)
+    if place.supersedable and last > place.sequence:
+        return Superseded(last)
+    return Wait()
+
+
+def _refused_item(error: ClientError) -> Mapping[str, Any]:
+    """The item that failed the condition; any other error is raised again."""
+    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        raise error
+    item: Mapping[str, Any] = dict(error.response).get("Item", {})  # type: ignore[assignment]  # not in the stubs
+    return item
+
+
+def _last_sequence(item: Mapping[str, Any]) -> int:
+    return int(item.get("last_sequence", {}).get("N", 0))
+
+
+def _millis(at: datetime) -> str:
+    return str(int(at.timestamp() * 1000))

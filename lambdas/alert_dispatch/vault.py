@@ -1,0 +1,69 @@
+"""Opens channel configurations from the vault."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Final
+from uuid import UUID
+
+from pynamodb.exceptions import DoesNotExist, PynamoDBException
+
+from core.contracts.channel_vault import ChannelVersion, UnreadableConfig, VaultCipher
+from core.contracts.channels import BadConfig, ChannelConfig, load_config
+from lambdas.alert_dispatch.errors import Permanent, Transient
+
+CACHED: Final = 256
+
+
+class Vault:
+    """Reads a version once and keeps it: versions are immutable."""
+
+    def __init__(self, fetch_keys: Callable[[], Sequence[str]]) -> None:
+        self._fetch_keys = fetch_keys
+        self._cipher: VaultCipher | None = None
+        self._configs: OrderedDict[tuple[UUID, int], ChannelConfig] = OrderedDict()
+        self._lock = Lock()
+
+    def config(self, channel_id: UUID, version: int) -> ChannelConfig:
+        """The configuration of one version.
+
+        Raises:
+            Transient: the version or a fitting key is not there (yet), or the vault does not answer.
+            Permanent: the configuration does not fit its kind.
+        """
+        with self._lock:
+            if known := self._configs.get((channel_id, version)):
+                return known
+        config = self._read(channel_id, version)
+        with self._lock:
+            self._configs[channel_id, version] = config
+            if len(self._configs) > CACHED:
+                self._configs.popitem(last=False)
+        return config
+
+    def _read(self, channel_id: UUID, version: int) -> ChannelConfig:
+        try:
+            item = ChannelVersion.get(str(channel_id), version, consistent_read=True)
+        except DoesNotExist:
+            raise Transient("the channel's configuration is not in the vault yet") from None
+        except PynamoDBException as error:
+            raise Transient(f"the channel vault did not answer: {type(error).__name__}") from error
+        try:
+            return load_config(item.kind, self._open(item.ciphertext))
+        except BadConfig as error:
+            raise Permanent(f"the channel's configuration is not usable: {error}") from error
+
+    def _open(self, ciphertext: str) -> dict[str, object]:
+        """Decrypt; where no key fits, the keys may have been rotated since we read them."""
+        if self._cipher:
+            try:
+                return self._cipher.open(ciphertext)
+            except UnreadableConfig:
+                self._cipher = None
+        cipher = VaultCipher(self._fetch_keys())
+        try:
+            opened = cipher.open(ciphertext)
+        except UnreadableConfig as error:
+            raise Transient(str(error)) from error
+        self._cipher = cipher
+        return opened

@@ -1,0 +1,87 @@
+"""Makes the real collaborators from the settings, once for each execution environment."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+from botocore.config import Config
+
+from core.contracts.channel_vault import bind_table
+from core.contracts.channels import EmailConfig, WebhookConfig
+from lambdas.alert_dispatch.breaker import Breaker
+from lambdas.alert_dispatch.channels.email import SesSender, SmtpSender
+from lambdas.alert_dispatch.channels.webhook import WebhookSender
+from lambdas.alert_dispatch.config import Settings
+from lambdas.alert_dispatch.dispatch import Dispatcher
+from lambdas.alert_dispatch.order import Order
+from lambdas.alert_dispatch.receipts import Receipts
+from lambdas.alert_dispatch.vault import Vault
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sqs import SQSClient
+
+CLIENT_CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+class Wiring:
+    """Clients that every message needs are made at once; those that few need, at their first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._session = boto3.session.Session(region_name=settings.region)
+        names = settings.names
+        bind_table(names.channel_vault_table, settings.region)
+        dynamodb = self._client("dynamodb")
+        self.persistence = DynamoDBPersistenceLayer(table_name=names.dispatch_table, boto3_client=dynamodb)
+        self.receipts = Receipts(self._client("events"), names.bus)
+        self.dispatcher = Dispatcher(
+            vault=Vault(self._vault_keys),
+            order=Order(dynamodb, names.dispatch_table),
+            breaker=Breaker(dynamodb, names.dispatch_table),
+            senders={EmailConfig: self._email_sender(), WebhookConfig: self._webhook_sender()},
+            clock=utc_now,
+            public_url=settings.public_url,
+        )
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """To put messages back for later; only needed when something failed."""
+        client: SQSClient = self._client("sqs")
+        return client
+
+    @cached_property
+    def queue_url(self) -> str:
+        """The queue that the messages came from."""
+        return self.sqs.get_queue_url(QueueName=self.settings.names.alerts_queue)["QueueUrl"]
+
+    @cached_property
+    def _ses(self) -> "SESV2Client":
+        client: SESV2Client = self._client("sesv2")
+        return client
+
+    def _email_sender(self) -> Callable[..., None]:
+        if self.settings.smtp:
+            return SmtpSender(self.settings.smtp, self.settings.email_from, utc_now)
+        return SesSender(lambda: self._ses, self.settings.email_from, utc_now)
+
+    def _webhook_sender(self) -> Callable[..., None]:
+        return WebhookSender(private_targets=self.settings.private_targets, clock=utc_now)
+
+    def _vault_keys(self) -> Sequence[str]:
+        if self.settings.vault_keys:
+            return self.settings.vault_keys
+        secret = self._client("secretsmanager").get_secret_value(SecretId=self.settings.names.vault_key_secret)
+        return [key.strip() for key in secret["SecretString"].split(",") if key.strip()]
+
+    @property
+    def _client(self) -> Callable[[str], Any]:
+        return partial(self._session.client, config=CLIENT_CONFIG)

@@ -1,0 +1,124 @@
+"""Real receivers of messages for tests: a webhook endpoint and a mail server, on loopback."""
+
+import email
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.policy import default
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+@dataclass
+class Received:
+    """One request that a webhook endpoint got."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class WebhookEndpoint:
+    """Answers with `status` and `headers`, after `delay_s` (cut short when the test ends)."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+    received: list[Received] = field(default_factory=list)
+    port: int = 0
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def url(self, path: str = "/hook") -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+
+@contextmanager
+def webhook_endpoint() -> Iterator[WebhookEndpoint]:
+    """A running endpoint."""
+    endpoint = WebhookEndpoint()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            endpoint.received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            if endpoint.closing.wait(endpoint.delay_s):
+                return
+            self.send_response(endpoint.status)
+            for name, value in {"content-length": "2", **endpoint.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the signature of http.server)
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    endpoint.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield endpoint
+    finally:
+        endpoint.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Mailbox:
+    """A mail server that answers RCPT and DATA with `rcpt_reply` and `data_reply` where they are set."""
+
+    rcpt_reply: str = ""
+    data_reply: str = ""
+    mails: list[EmailMessage] = field(default_factory=list)
+    port: int = 0
+
+    async def handle_RCPT(  # noqa: N802  (the name that aiosmtpd calls)
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.rcpt_reply:
+            return self.rcpt_reply
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  (as above)
+        if self.data_reply:
+            return self.data_reply
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self.mails.append(email.message_from_bytes(content, policy=default))
+        return "250 OK"
+
+
+@contextmanager
+def mail_server(**controller_options: Any) -> Iterator[Mailbox]:
+    """A running mail server."""
+    mailbox = Mailbox()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        mailbox.port = probe.getsockname()[1]
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, **controller_options)
+    controller.start()
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    """Return when the condition holds; fail when it does not in time."""
+    give_up = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < give_up, "the condition did not come true in time"
+        time.sleep(0.02)

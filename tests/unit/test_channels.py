@@ -1,0 +1,170 @@
+"""Channel configurations, and what the answers of targets mean."""
+
+import base64
+import socket
+import threading
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+
+import httpcore
+import msgspec
+import pytest
+from standardwebhooks import Webhook
+
+from core.contracts import channels
+from core.contracts.channels import BadConfig, EmailConfig, WebhookConfig
+from lambdas.alert_dispatch.channels.email import refused_recipient
+from lambdas.alert_dispatch.channels.webhook import judge, seconds_of, signed_headers
+from lambdas.alert_dispatch.connect import AddressRefused, NameNotResolved, permitted, resolve
+from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient, retry_delay_s
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+
+
+def test_a_webhook_without_a_secret_gets_one() -> None:
+    config = channels.parse_config("webhook", {"url": "https://hooks.example.com/t/token"})
+    assert isinstance(config, WebhookConfig)
+    assert len(channels.signing_key(config.secret)) == 32
+    assert channels.load_config("webhook", msgspec.to_builtins(config)) == config
+    assert channels.summary(config) == "https://hooks.example.com/…"
+
+
+def test_an_email_address_is_kept_without_blanks() -> None:
+    config = channels.parse_config("email", {"address": " ops@example.com "})
+    assert config == EmailConfig(address="ops@example.com")
+    assert channels.summary(config) == "ops@example.com"
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "field", "code"),
+    [
+        ("pigeon", {}, "kind", "unknown_kind"),
+        ("webhook", {}, "url", "required"),
+        ("webhook", {"url": 5}, "url", "invalid"),
+        ("webhook", {"url": None}, "url", "invalid"),
+        ("webhook", {"url": "https://a.example/", "colour": "red"}, "colour", "unknown_field"),
+        ("webhook", {"url": "ftp://a.example/"}, "url", "invalid"),
+        ("webhook", {"url": "https:///path"}, "url", "invalid"),
+        ("webhook", {"url": "https://[::1"}, "url", "invalid"),
+        ("webhook", {"url": "https://a.example:99999/"}, "url", "invalid"),
+        ("webhook", {"url": "https://a.example/\r\nX: y"}, "url", "invalid"),
+        ("webhook", {"url": "https://a.example/ x"}, "url", "invalid"),
+        ("webhook", {"url": "https://user:pw@a.example/"}, "url", "userinfo"),
+        ("webhook", {"url": "https://a.example/" + "x" * 2048}, "url", "too_long"),
+        ("webhook", {"url": "http://169.254.169.254/latest"}, "url", "refused_address"),
+        ("webhook", {"url": "http://[::1]/"}, "url", "refused_address"),
+        ("webhook", {"url": "http://localhost:9000/"}, "url", "refused_address"),
+        ("webhook", {"url": "https://a.example/", "secret": "hunter2"}, "secret", "invalid"),
+        ("webhook", {"url": "https://a.example/", "secret": "whsec_c2hvcnQ="}, "secret", "invalid"),
+        ("webhook", {"url": "https://a.example/", "secret": "whsec_!!!!"}, "secret", "invalid"),
+        ("email", {}, "address", "required"),
+        ("email", {"address": "nobody"}, "address", "invalid"),
+        ("email", {"address": "a@b@c.example"}, "address", "invalid"),
+        ("email", {"address": "a@c.example, b@c.example"}, "address", "invalid"),
+        ("email", {"address": "a@c.example\nBcc: x@y.example"}, "address", "invalid"),
+        ("email", {"address": "Ops <ops@c.example>"}, "address", "invalid"),
+        ("email", {"address": "x" * 250 + "@c.example"}, "address", "too_long"),
+    ],
+)
+def test_a_bad_configuration_names_its_field(kind: str, config: dict[str, Any], field: str, code: str) -> None:
+    with pytest.raises(BadConfig) as raised:
+        channels.parse_config(kind, config)
+    assert (raised.value.field, raised.value.code) == (field, code)
+
+
+def test_private_targets_are_a_setting_and_metadata_stays_refused() -> None:
+    allowed = channels.parse_config("webhook", {"url": "http://127.0.0.1:9/"}, private_targets=True)
+    assert channels.summary(allowed) == "http://127.0.0.1:9/…"
+    with pytest.raises(BadConfig):
+        channels.parse_config("webhook", {"url": "http://169.254.169.254/"}, private_targets=True)
+
+
+def test_the_signature_verifies_with_the_reference_library() -> None:
+    body = b'{"type":"alert.down"}'
+    headers = signed_headers("msg-1", datetime.now(UTC), body, SECRET)
+    assert Webhook(SECRET).verify(body, headers) == {"type": "alert.down"}
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+def test_any_2xx_means_taken(status: int) -> None:
+    judge(status, "", NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "disable"),
+    [
+        (404, Permanent, True),
+        (410, Permanent, True),
+        (400, Permanent, False),
+        (401, Permanent, False),
+        (301, Permanent, False),
+        (308, Permanent, False),
+        (408, Transient, None),
+        (425, Transient, None),
+        (429, RateLimited, None),
+        (500, Transient, None),
+        (503, Transient, None),
+    ],
+)
+def test_what_other_answers_mean(status: int, error: type[Exception], disable: bool | None) -> None:
+    with pytest.raises(error) as raised:
+        judge(status, "", NOW)
+    assert getattr(raised.value, "disable_channel", None) is disable
+
+
+def test_retry_after_is_honoured_within_an_hour() -> None:
+    assert seconds_of("120", NOW) == 120
+    assert seconds_of("Mon, 23 Nov 2026 12:02:00 GMT", NOW) == 120
+    assert seconds_of("Mon, 23 Nov 2026 11:00:00 GMT", NOW) == 0
+    assert seconds_of("soon", NOW) is None
+    assert seconds_of("", NOW) is None
+    assert [retry_delay_s(attempt) for attempt in (1, 2, 3, 7, 8, 60)] == [10, 20, 40, 640, 900, 900]
+    assert retry_delay_s(1, 120) == 120
+    assert retry_delay_s(1, 10**8) == 3600
+    assert retry_delay_s(8, 5) == 900
+
+
+@pytest.mark.parametrize(
+    ("code", "reply", "error", "disable"),
+    [
+        (450, b"4.2.2 mailbox full", Transient, None),
+        (550, b"5.1.1 no such user", Permanent, True),
+        (550, b"no such user", Permanent, True),
+        (550, b"5.7.1 looks like spam", Permanent, False),
+        (552, b"too large", Permanent, False),
+    ],
+)
+def test_what_a_refused_recipient_means(code: int, reply: bytes, error: type[Exception], disable: bool | None) -> None:
+    refused = refused_recipient(code, reply)
+    assert type(refused) is error
+    assert getattr(refused, "disable_channel", None) is disable
+
+
+def test_only_permitted_addresses_are_left() -> None:
+    public, private = ip_address("93.184.215.14"), ip_address("10.0.0.1")
+    assert permitted([private, public], private_targets=False) == [public]
+    assert permitted([private, public], private_targets=True) == [private, public]
+    with pytest.raises(AddressRefused, match=r"10\.0\.0\.1"):
+        permitted([private], private_targets=False)
+
+
+def test_a_name_without_an_address_is_told_from_a_slow_name_server() -> None:
+    def no_such_name(*_: Any, **__: Any) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with pytest.raises(NameNotResolved, match="Name or service not known"):
+        resolve("gone.example", 443, 1.0, no_such_name)
+
+    def never(*_: Any, **__: Any) -> list[Any]:
+        threading.Event().wait(5)
+        return []
+
+    with pytest.raises(httpcore.ConnectTimeout):
+        resolve("slow.example", 443, 0.05, never)
+
+
+def test_numeric_forms_of_addresses_are_judged_as_addresses() -> None:
+    assert resolve("2130706433", 80, 1.0) == [ip_address("127.0.0.1")]
+    assert resolve("0x7f.1", 80, 1.0) == [ip_address("127.0.0.1")]

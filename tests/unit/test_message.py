@@ -1,0 +1,143 @@
+"""Messages say what, why, since when and for how long, whatever users and targets put into names and details."""
+
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.contracts.events import AlertRequested, AlertType, IncidentFacts, MonitorFacts, MonitorKind
+from core.domain.outcomes import Reason
+from lambdas.alert_dispatch.message import REASONS, compose, duration
+
+BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+OUR_TROUBLE = {
+    Reason.RESOLVER_FAILURE,
+    Reason.LOCAL_NETWORK,
+    Reason.OVERLOADED,
+    Reason.SHUTTING_DOWN,
+    Reason.MISSED_WINDOW,
+    Reason.INTERNAL,
+}
+
+
+def request(
+    alert_type: AlertType,
+    kind: MonitorKind = "website",
+    *,
+    name: str = "Shop",
+    reason: str = "connect_refused",
+    detail: str = "connection refused by 203.0.113.7",
+    text: str = "",
+) -> AlertRequested:
+    target = "https://shop.example.com/" if kind == "website" else "every 1 d, grace 1 h"
+    resolved_at = BEGAN + timedelta(minutes=12, seconds=3) if alert_type == "recovered" else None
+    about_outage = alert_type in {"down", "recovered"}
+    return AlertRequested(
+        delivery_id=UUID(int=1),
+        generation=1,
+        alert_id=UUID(int=2),
+        alert_type=alert_type,
+        order_key=UUID(int=3),
+        sequence=1,
+        channel_id=UUID(int=4),
+        channel_kind="email",
+        config_version=1,
+        monitor=None if alert_type == "test" else MonitorFacts(id=UUID(int=5), kind=kind, name=name, target=target),
+        incident=IncidentFacts(
+            id=UUID(int=3),
+            reason=reason,
+            detail=detail,
+            began_at=BEGAN,
+            opened_at=BEGAN + timedelta(seconds=20),
+            resolved_at=resolved_at,
+        )
+        if about_outage
+        else None,
+        text=text,
+    )
+
+
+def test_down_says_what_why_and_since_when() -> None:
+    message = compose(request("down"))
+    assert message.subject == "DOWN: Shop - The connection was refused"
+    for part in (
+        "Shop is down.",
+        "https://shop.example.com/",
+        "The connection was refused. (connection refused by 203.0.113.7)",
+        "2026-11-23 12:00:00 UTC",
+        "after 20 s",
+    ):
+        assert part in message.text
+        assert part in message.html
+
+
+def test_recovered_tells_the_whole_story() -> None:
+    message = compose(request("recovered"))
+    assert message.subject == "UP: Shop - was down 12 min 3 s"
+    assert "Shop is up again. It was down for 12 min 3 s." in message.text
+    assert "The connection was refused." in message.text
+    assert "2026-11-23 12:12:03 UTC" in message.text
+
+
+def test_heartbeats_are_told_in_their_own_words() -> None:
+    assert "Shop has not pinged in time." in compose(request("down", "heartbeat", reason="heartbeat_missed")).text
+    assert "Shop has failed." in compose(request("down", "heartbeat", reason="heartbeat_failed")).text
+    assert "every 1 d, grace 1 h" in compose(request("down", "heartbeat", reason="heartbeat_missed")).text
+    assert "Shop pings again. It was down for 12 min 3 s." in compose(request("recovered", "heartbeat")).text
+
+
+def test_notices_carry_their_text() -> None:
+    assert compose(request("test")).subject == "Test message from Uptime Monitor"
+    assert "this channel works" in compose(request("test")).text
+    unknown = compose(request("not_monitored", text="No name server answers since 12:00 UTC."))
+    assert unknown.subject == "NOT MONITORED: Shop"
+    assert "No name server answers since 12:00 UTC." in unknown.text
+    assert "unknown, not down" in compose(request("not_monitored")).text
+    assert compose(request("monitored_again")).subject == "MONITORED AGAIN: Shop"
+
+
+def test_the_installation_is_named_where_it_has_an_address() -> None:
+    assert "http://127.0.0.1:8000" in compose(request("down"), "http://127.0.0.1:8000").text
+
+
+def test_every_reason_of_an_outage_has_words() -> None:
+    assert {r.label for r in Reason} - {r.label for r in OUR_TROUBLE} - {"ok"} <= set(REASONS)
+    assert "Reason: something_newer." in compose(request("down", reason="something_newer")).text
+
+
+def test_html_is_escaped() -> None:
+    message = compose(request("down", name="<script>alert(1)</script>", detail='"><img src=x>'))
+    assert "<script>" not in message.html
+    assert "<img" not in message.html
+    assert "&lt;script&gt;" in message.html
+
+
+@given(st.text(), st.text())
+def test_no_name_or_detail_breaks_out_of_its_line(name: str, detail: str) -> None:
+    message = compose(request("down", name=name, detail=detail))
+    assert message.subject.isprintable()
+    assert len(message.subject) <= 200
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = message.subject
+    assert "\n" not in mail["Subject"]
+    assert len(message.text.splitlines()) == 9
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (timedelta(0), "0 s"),
+        (timedelta(seconds=-5), "0 s"),
+        (timedelta(seconds=59), "59 s"),
+        (timedelta(minutes=12), "12 min"),
+        (timedelta(minutes=12, seconds=3), "12 min 3 s"),
+        (timedelta(hours=3, seconds=59), "3 h"),
+        (timedelta(days=2, hours=5, minutes=30), "2 d 5 h"),
+    ],
+)
+def test_durations_in_their_two_largest_units(span: timedelta, words: str) -> None:
+    assert duration(span) == words
