@@ -6,6 +6,10 @@ DEFAULTS = {
     "DJANGO_SETTINGS_MODULE": "core.api.settings",
     "SECRET_KEY": "only-for-tests-" + "0" * 40,
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "PUBLIC_URL": "http://monitor.test",
+    "PING_URL": "http://ping.test",
+    "CHANNEL_VAULT_KEYS": "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMtMDA=",
 }
 FORCED = {
     "AWS_ACCESS_KEY_ID": "test",

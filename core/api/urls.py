@@ -1,5 +1,23 @@
 """Every URL of the REST API."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from core.api.health import views as health
+from core.api.schema import SchemaView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include("core.api.accounts.urls")),
+    path("api/v1/websites/", include("core.api.websites.urls")),
+    path("api/v1/heartbeats/", include("core.api.heartbeats.urls")),
+    path("api/v1/channels/", include("core.api.channels.urls")),
+    path("api/v1/", include("core.api.incidents.urls")),
+    path("api/schema/", SchemaView.as_view()),
+    path("health/", health.ready),
+    path("health/live/", health.live),
+    path("metrics/", health.metrics),
+    path("problems/<str:code>/", health.problem_type),
+]
+
+handler400 = "core.api.problems.bad_request"
+handler404 = "core.api.problems.not_found"
+handler500 = "core.api.problems.server_error"

@@ -1,0 +1,65 @@
+"""Requests and answers about channels. A configuration goes in and never comes out; `summary` is its harmless part."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.api.channels.models import Channel
+from core.api.fields import Flag, Strict, Text
+from core.contracts.channels import KINDS
+
+KIND_NAMES = sorted(KINDS)
+
+
+class ConfigField(serializers.DictField):
+    """Settings by kind: `{"address": …}` for email; `{"url": …, "secret": …}` for webhook, where `secret` may be left out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=Text(max_length=4096), allow_empty=False, write_only=True, **kwargs)
+
+
+class ChannelUpdate(Strict):
+    """Changes of a channel. `config` replaces the whole configuration, and enables the channel."""
+
+    name = Text(max_length=100)
+    config = ConfigField(help_text=ConfigField.__doc__)
+    enabled = Flag()
+
+
+class ChannelRequest(Strict):
+    """A new channel."""
+
+    name = Text(max_length=100)
+    kind = serializers.ChoiceField(choices=KIND_NAMES)
+    config = ConfigField(help_text=ConfigField.__doc__)
+
+
+class ChannelAnswer(serializers.Serializer[Channel]):
+    """A channel. `disabled_reason` says why nothing is sent to it."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=KIND_NAMES)
+    summary = serializers.CharField()
+    config_version = serializers.IntegerField()
+    enabled = serializers.SerializerMethodField()
+    disabled_at = serializers.DateTimeField(allow_null=True)
+    disabled_reason = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+    def get_enabled(self, channel: Channel) -> bool:
+        """Whether alerts are sent to it."""
+        return channel.disabled_at is None
+
+
+class NewChannelAnswer(ChannelAnswer):
+    """A channel whose configuration is new. `secret` is the signing secret where none was given, shown this once, else null."""
+
+    secret = serializers.CharField(allow_null=True)
+
+
+class TestAnswer(serializers.Serializer[Any]):
+    """The alert that the test message is; `/api/v1/deliveries/?alert=…` shows what becomes of it."""
+
+    alert = serializers.UUIDField(source="id")

@@ -1,0 +1,135 @@
+"""Writes about channels; each is one transaction.
+
+A version of a configuration is in the vault at the edge before anything that is committed refers to it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+
+from core.api import edge, problem_types
+from core.api.accounts.models import Workspace
+from core.api.channels.models import Channel
+from core.api.incidents.models import Alert
+from core.api.problems import FieldError, Problem
+from core.contracts.channels import BadConfig, ChannelConfig, parse_config, summary
+from core.domain.alert_facts import AlertFacts
+
+TEST_TEXT = "This is a test of the channel “{name}”. If you can read it, alerts will reach you here."
+
+
+@dataclass(frozen=True, slots=True)
+class NewChannel:
+    """A channel, and its signing secret where one was made for it: shown once."""
+
+    channel: Channel
+    secret: str | None
+
+
+def channel_create(*, workspace: Workspace, name: str, kind: str, config: Mapping[str, Any]) -> NewChannel:
+    """A channel that every alert of the workspace goes to.
+
+    Raises:
+        FieldError: the configuration does not fit the kind.
+        Problem: the edge cannot be reached; nothing was created.
+    """
+    parsed = _parse(kind, config)
+    with transaction.atomic():
+        channel = Channel(workspace=workspace, name=name, kind=kind, config_version=1)
+        _seal(channel, parsed)
+        channel.save(force_insert=True)
+        _project(channel)
+    return NewChannel(channel, _made_secret(parsed, config))
+
+
+def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetime) -> NewChannel:
+    """Change a channel. `config` replaces the whole configuration; a new one enables a channel that was disabled for its old one.
+
+    Raises:
+        FieldError: the configuration does not fit the kind.
+        Problem: the edge cannot be reached; nothing was changed.
+    """
+    secret = None
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().get(pk=channel_id)
+        channel.name = changes.get("name", channel.name)
+        _enable(channel, changes, now)
+        if "config" in changes:
+            parsed = _parse(channel.kind, changes["config"])
+            secret = _made_secret(parsed, changes["config"])
+            channel.config_version += 1
+            _seal(channel, parsed)
+            _project(channel)
+        channel.save()
+    return NewChannel(channel, secret)
+
+
+def channel_delete(*, channel_id: UUID) -> None:
+    """Delete a channel with its deliveries here, then its versions at the edge, which nothing refers to any more."""
+    with transaction.atomic():
+        # The lock makes a router that is adding a delivery wait, and then fail: none can appear below a channel that goes.
+        Channel.objects.select_for_update().get(pk=channel_id).delete()
+    with edge.best_effort("channel.left_at_edge", channel_id=str(channel_id)):
+        edge.channel_vault().remove(channel_id)
+
+
+def channel_test(*, channel: Channel, now: datetime) -> Alert:
+    """Send a test message on the way that every alert takes.
+
+    Raises:
+        Problem: the channel is disabled.
+    """
+    if channel.disabled_at is not None:
+        raise Problem(problem_types.CONFLICT, "This channel is disabled; enable it to test it.")
+    facts = AlertFacts(text=TEST_TEXT.format(name=channel.name))
+    alert = Alert(
+        workspace_id=channel.workspace_id,
+        alert_type="test",
+        sequence=1,
+        facts=msgspec.to_builtins(facts),
+        only_channel=channel,
+        created_at=now,
+    )
+    alert.order_key = alert.id
+    alert.save(force_insert=True)
+    edge.task_queue().kick_alerts([alert.id])
+    return alert
+
+
+def _parse(kind: str, config: Mapping[str, Any]) -> ChannelConfig:
+    try:
+        return parse_config(kind, config, private_targets=settings.PRIVATE_TARGETS)
+    except BadConfig as bad:
+        field = "kind" if bad.field == "kind" else f"config.{bad.field}" if bad.field else "config"
+        raise FieldError(field, bad.code, bad.message) from bad
+
+
+def _made_secret(parsed: ChannelConfig, given: Mapping[str, Any]) -> str | None:
+    secret = getattr(parsed, "secret", None)
+    return secret if secret and not given.get("secret") else None
+
+
+def _seal(channel: Channel, parsed: ChannelConfig) -> None:
+    channel.config_ciphertext = edge.vault_cipher().seal(msgspec.to_builtins(parsed))
+    channel.summary = summary(parsed)
+
+
+def _project(channel: Channel) -> None:
+    with edge.required():
+        edge.channel_vault().project(
+            channel.id, channel.config_version, channel.kind, channel.workspace_id, channel.config_ciphertext
+        )
+
+
+def _enable(channel: Channel, changes: Mapping[str, Any], now: datetime) -> None:
+    enabled = changes.get("enabled", True if "config" in changes else None)
+    if enabled is True:
+        channel.disabled_at, channel.disabled_reason = None, ""
+    elif enabled is False and channel.disabled_at is None:
+        channel.disabled_at, channel.disabled_reason = now, "disabled by hand"

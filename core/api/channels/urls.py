@@ -1,0 +1,11 @@
+"""Addresses under `/api/v1/channels/`."""
+
+from django.urls import path
+
+from core.api.channels.views import ChannelViews
+
+urlpatterns = [
+    path("", ChannelViews.as_view({"get": "list", "post": "create"})),
+    path("<uuid:id>/", ChannelViews.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
+    path("<uuid:id>/test/", ChannelViews.as_view({"post": "test"})),
+]

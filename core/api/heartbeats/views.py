@@ -1,0 +1,122 @@
+"""Heartbeats and their pings."""
+
+from typing import Any, ClassVar, override
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core.api.auth import access_of
+from core.api.heartbeats import selectors, serializers, services
+from core.api.monitors.filters import STATES, MonitorFilters
+from core.api.monitors.models import Monitor, Ping
+from core.api.pagination import Key, NewestFirstByDay, read_number, read_time
+from core.api.views import WorkspaceViews, parsed
+
+
+class HeartbeatFilters(MonitorFilters):
+    """Filters of the list of heartbeats."""
+
+    state = filters.ChoiceFilter(field_name="heartbeat_state__state", choices=STATES)
+
+
+class PingFilters(filters.FilterSet):
+    """`since` is included, `until` is not."""
+
+    kind = filters.ChoiceFilter(choices=[(kind, kind) for kind in serializers.PING_KINDS])
+    since = filters.IsoDateTimeFilter(field_name="pinged_at", lookup_expr="gte")
+    until = filters.IsoDateTimeFilter(field_name="pinged_at", lookup_expr="lt")
+
+
+@extend_schema(tags=["heartbeats"])
+class HeartbeatViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceViews[Monitor]):
+    """Heartbeats of the workspace."""
+
+    serializer_class = serializers.HeartbeatAnswer
+    filterset_class = HeartbeatFilters
+    queryset = Monitor.objects.none()
+    keyset: ClassVar = (Key("created_at", read_time), Key("id", read_number))
+    lookup_field = "uid"
+
+    @override
+    def get_queryset(self) -> QuerySet[Monitor]:
+        return selectors.heartbeat_list(workspace=self.workspace)
+
+    @extend_schema(request=serializers.HeartbeatRequest, responses={201: serializers.HeartbeatAnswer})
+    def create(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Watch a scheduled job. Nothing is expected of it before its first ping."""
+        values = parsed(serializers.HeartbeatRequest, request)
+        monitor = services.heartbeat_create(workspace=self.workspace, values=values, now=timezone.now())
+        return self.answer(monitor, status.HTTP_201_CREATED)
+
+    @extend_schema(request=serializers.HeartbeatRequest, responses=serializers.HeartbeatAnswer)
+    def partial_update(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Change some settings. A new schedule applies at once, with at least its grace from now."""
+        monitor = self.get_object()
+        changes = parsed(serializers.HeartbeatRequest, request, partial=True)
+        services.heartbeat_update(monitor=monitor, changes=changes, now=timezone.now())
+        return self.answer(monitor)
+
+    def destroy(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Stop watching, and delete incidents and history. Its ping URL answers 404 from then on."""
+        services.heartbeat_delete(monitor=self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=None, responses=serializers.HeartbeatAnswer)
+    def pause(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Expect no pings until it is resumed; a ping resumes it too."""
+        monitor = self.get_object()
+        services.heartbeat_pause(monitor=monitor, now=timezone.now())
+        return self.answer(monitor)
+
+    @extend_schema(request=None, responses=serializers.HeartbeatAnswer)
+    def resume(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Expect pings again, the next within a whole period from now."""
+        monitor = self.get_object()
+        services.heartbeat_resume(monitor=monitor, now=timezone.now())
+        return self.answer(monitor)
+
+    def answer(self, monitor: Monitor, status_code: int = status.HTTP_200_OK) -> Response:
+        """The heartbeat as it is stored now."""
+        return Response(self.get_serializer(self.get_queryset().get(pk=monitor.pk)).data, status=status_code)
+
+
+@extend_schema(tags=["heartbeats"])
+class PingViews(mixins.ListModelMixin, WorkspaceViews[Ping]):
+    """The pings of a heartbeat, latest first."""
+
+    serializer_class = serializers.PingAnswer
+    filterset_class = PingFilters
+    pagination_class = NewestFirstByDay
+    queryset = Ping.objects.none()
+    keyset: ClassVar = (Key("pinged_at", read_time), Key("sequence", read_number))
+
+    @override
+    def get_queryset(self) -> QuerySet[Ping]:
+        return selectors.heartbeat_pings(workspace=self.workspace, heartbeat_id=self.kwargs["id"])
+
+
+@extend_schema(tags=["heartbeats"])
+class PingBodyView(APIView):
+    """What a job sent with a ping."""
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}, operation_id="heartbeats_pings_body")
+    def get(self, request: Request, id: UUID, ping_id: UUID) -> HttpResponse:  # noqa: A002  (a name in the route)
+        """The bytes as they came in, at most the first 10 KiB. Kept at the edge, for a limited time."""
+        body = selectors.ping_body(workspace=access_of(request).workspace, heartbeat_id=id, ping_id=ping_id)
+        if body is None:
+            raise NotFound("This ping has no body, or it is not kept any more.")
+        return HttpResponse(
+            body,
+            content_type="application/octet-stream",
+            headers={"Content-Disposition": f'attachment; filename="{ping_id}.bin"'},
+        )

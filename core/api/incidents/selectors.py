@@ -1,0 +1,17 @@
+"""Reads about incidents and deliveries."""
+
+from django.db.models import QuerySet
+
+from core.api.accounts.models import Workspace
+from core.api.incidents.models import Delivery, Incident
+
+
+def incident_list(*, workspace: Workspace) -> QuerySet[Incident]:
+    """The incidents of a workspace with their monitors."""
+    return Incident.objects.select_related("monitor").filter(workspace=workspace)
+
+
+def delivery_list(*, workspace: Workspace) -> QuerySet[Delivery]:
+    """The deliveries of a workspace with their alerts, monitors and channels, without what is encrypted."""
+    deliveries = Delivery.objects.select_related("alert__monitor", "channel")
+    return deliveries.defer("channel__config_ciphertext", "alert__facts").filter(workspace=workspace)

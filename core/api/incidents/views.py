@@ -1,0 +1,60 @@
+"""Incidents, and what became of the messages about them."""
+
+from typing import ClassVar, override
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins
+
+from core.api.filters import BooleanFilter
+from core.api.incidents import selectors, serializers
+from core.api.incidents.models import Delivery, DeliveryState, Incident
+from core.api.pagination import Key, read_time
+from core.api.views import WorkspaceViews, read_uuid
+
+
+class IncidentFilters(filters.FilterSet):
+    """`monitor` is the id of a website or a heartbeat."""
+
+    monitor = filters.UUIDFilter(field_name="monitor__uid")
+    open = BooleanFilter(field_name="resolved_at", lookup_expr="isnull")
+    since = filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte")
+    until = filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt")
+
+
+class DeliveryFilters(filters.FilterSet):
+    """Ids of an incident, an alert or a channel."""
+
+    incident = filters.UUIDFilter(field_name="alert__incident_id")
+    alert = filters.UUIDFilter(field_name="alert_id")
+    channel = filters.UUIDFilter(field_name="channel_id")
+    state = filters.ChoiceFilter(choices=DeliveryState.choices)
+
+
+@extend_schema(tags=["incidents"])
+class IncidentViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceViews[Incident]):
+    """Outages of the workspace's monitors, latest first."""
+
+    serializer_class = serializers.IncidentAnswer
+    filterset_class = IncidentFilters
+    queryset = Incident.objects.none()
+    keyset: ClassVar = (Key("opened_at", read_time), Key("id", read_uuid))
+
+    @override
+    def get_queryset(self) -> QuerySet[Incident]:
+        return selectors.incident_list(workspace=self.workspace)
+
+
+@extend_schema(tags=["deliveries"])
+class DeliveryViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceViews[Delivery]):
+    """Messages to channels, latest first: what was sent, what was not, and why."""
+
+    serializer_class = serializers.DeliveryAnswer
+    filterset_class = DeliveryFilters
+    queryset = Delivery.objects.none()
+    keyset: ClassVar = (Key("requested_at", read_time), Key("id", read_uuid))
+
+    @override
+    def get_queryset(self) -> QuerySet[Delivery]:
+        return selectors.delivery_list(workspace=self.workspace)

@@ -1,0 +1,36 @@
+"""What answers about websites and heartbeats share."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from core.domain.outcomes import MonitorState, Outcome, Reason
+
+STATES = [state.value for state in MonitorState]
+OUTCOMES = [outcome.label for outcome in Outcome]
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class LabelField(serializers.Field[Any, Any, str, Any]):
+    """A stored number as its name in the API."""
+
+    def __init__(self, labels: type[Outcome] | type[Reason], **kwargs: Any) -> None:
+        super().__init__(read_only=True, **kwargs)
+        self._labels = {member.value: member.label for member in labels}
+
+    def to_representation(self, value: int) -> str:
+        """The name; a number that this version does not know yet stays recognisable."""
+        return self._labels.get(value, f"code_{value}")
+
+
+class MonitorAnswer(serializers.Serializer[Any]):
+    """The part that every kind of monitor has."""
+
+    id = serializers.UUIDField(source="uid")
+    name = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField())
+    paused_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()

@@ -1,0 +1,32 @@
+"""Which URLs may be watched. The probe judges each address again when it connects; this is for an answer at once."""
+
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address
+
+from core.adapters import system_resolver
+from core.contracts.addresses import refusal
+from core.domain.urls import BadUrl, literal_address, normalise
+
+RESOLVE_TIMEOUT_S = 2.0
+
+type Resolve = Callable[[str, float], Sequence[IPv4Address | IPv6Address]]
+
+
+def accepted_url(url: str, *, private_targets: bool, resolve: Resolve = system_resolver.resolve) -> str:
+    """The URL in its normal form. A name is refused if all its addresses are; one that does not resolve today is accepted.
+
+    Raises:
+        BadUrl: with a code and a message for people.
+    """
+    target = normalise(url)
+    literal = literal_address(target.host)
+    if literal is not None:
+        addresses: Sequence[IPv4Address | IPv6Address] = (literal,)
+    elif target.host == "localhost" or target.host.endswith(".localhost"):
+        addresses = (IPv4Address("127.0.0.1"),)
+    else:
+        addresses = () if private_targets else resolve(target.host, RESOLVE_TIMEOUT_S)
+    reasons = [refusal(address, private_targets=private_targets) for address in addresses]
+    if reasons and all(reasons):
+        raise BadUrl("refused_address", f"points to an address that is not watched: {reasons[0]}")
+    return target.url

@@ -1,0 +1,73 @@
+"""Limits on attempts to log in and to register, by address of the caller."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, override
+
+from django.conf import settings
+from django.core.cache import cache
+from redis.exceptions import RedisError
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from core.api.middleware import endpoint_of
+from core.logs import get_logger
+
+if TYPE_CHECKING:  # the settings of REST framework name this module, so its views cannot be imported here
+    from rest_framework.views import APIView
+
+log = get_logger(__name__)
+
+
+class AddressThrottle(BaseThrottle):
+    """At most `limit` requests in each window of `window_s` seconds from one address, counted atomically in Redis.
+
+    A lost Redis must not lock everybody out: it is logged, and the request is let through.
+    """
+
+    scope = "address"
+    window_s = 60
+
+    @property
+    def limit(self) -> int:
+        """Requests in one window."""
+        raise NotImplementedError
+
+    @override
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        window, self._elapsed_s = divmod(time.time(), self.window_s)
+        key = f"throttle:{self.scope}:{self.get_ident(request)}:{int(window)}"
+        try:
+            cache.add(key, 0, timeout=self.window_s + 1)
+            return bool(cache.incr(key) <= self.limit)
+        except (RedisError, ValueError) as error:
+            log.warning("throttle.open", scope=self.scope, endpoint=endpoint_of(request._request), error=str(error))  # noqa: SLF001
+            return True
+
+    @override
+    def wait(self) -> float:
+        return self.window_s - self._elapsed_s + 1
+
+
+class LoginThrottle(AddressThrottle):
+    """Guessing passwords."""
+
+    scope = "login"
+
+    @property
+    @override
+    def limit(self) -> int:
+        return int(settings.LOGINS_PER_MINUTE)
+
+
+class RegistrationThrottle(AddressThrottle):
+    """Making accounts."""
+
+    scope = "register"
+    window_s = 3600
+
+    @property
+    @override
+    def limit(self) -> int:
+        return int(settings.REGISTRATIONS_PER_HOUR)

@@ -1,0 +1,25 @@
+"""Reads about websites."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+
+from core.api.accounts.models import Workspace
+from core.api.monitors.models import CheckResult, Monitor, MonitorKind
+
+
+def website_list(*, workspace: Workspace) -> QuerySet[Monitor]:
+    """The websites of a workspace with settings and state."""
+    websites = Monitor.objects.select_related("website", "website_state")
+    return websites.filter(workspace=workspace, kind=MonitorKind.WEBSITE)
+
+
+def website_results(*, workspace: Workspace, website_id: UUID) -> QuerySet[CheckResult]:
+    """The checks of a website.
+
+    Raises:
+        Http404: the workspace has no such website.
+    """
+    websites = Monitor.objects.only("id").filter(workspace=workspace, kind=MonitorKind.WEBSITE)
+    return CheckResult.objects.filter(monitor_id=get_object_or_404(websites, uid=website_id).id)

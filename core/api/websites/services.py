@@ -1,0 +1,132 @@
+"""Writes about websites; each is one transaction.
+
+The fleet checks while these run. Two fences keep them apart: clearing the lease and raising `config_version` make every result that
+is under way for the old settings void.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+
+from core.api import edge, problem_types
+from core.api.accounts.models import Workspace
+from core.api.monitors.models import Monitor, MonitorKind, Website, WebsiteState
+from core.api.monitors.services import COMMON_FIELDS, common_changes, monitor_save
+from core.api.problems import FieldError, Problem
+from core.domain.schedule import next_check_at
+
+DEFAULT_RETRY_INTERVAL_S: Final = 10
+DEFAULT_TIMEOUT_MS: Final = 10_000
+REQUEST_FIELDS: Final = frozenset(
+    {"url", "method", "timeout_ms", "accepted_status", "follow_redirects", "max_redirects", "verify_tls"}
+)
+"""What a check does; the other settings are about when it is done and what follows."""
+
+
+def website_create(*, workspace: Workspace, values: Mapping[str, Any], now: datetime) -> Monitor:
+    """A website that is due at once.
+
+    Raises:
+        FieldError: settings contradict each other.
+    """
+    settings = {name: value for name, value in values.items() if name not in COMMON_FIELDS}
+    interval_s = settings["interval_s"]
+    settings.setdefault("retry_interval_s", min(DEFAULT_RETRY_INTERVAL_S, interval_s))
+    settings.setdefault("timeout_ms", min(DEFAULT_TIMEOUT_MS, interval_s * 1000))
+    with transaction.atomic():
+        monitor = Monitor.objects.create(
+            workspace=workspace, kind=MonitorKind.WEBSITE, name=values["name"], tags=values["tags"], created_at=now
+        )
+        website = Website(monitor=monitor, **settings)
+        _check(website)
+        website.save(force_insert=True)
+        WebsiteState.objects.create(monitor=monitor, state="new", failures=0, successes=0, next_check_at=now)
+    return monitor
+
+
+def website_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datetime) -> None:
+    """Change settings. A changed check starts anew: results under way are void, counts begin at nought, and it is due at once.
+
+    The state stays until a check says otherwise, so an open incident of a website whose URL was mended ends by a success.
+
+    Raises:
+        FieldError: settings contradict each other.
+    """
+    with transaction.atomic():
+        state = WebsiteState.objects.select_for_update().get(monitor=monitor)
+        website = Website.objects.select_for_update().get(monitor=monitor)
+        changed = {name for name, value in changes.items() if name not in COMMON_FIELDS and getattr(website, name) != value}
+        for name in changed:
+            setattr(website, name, changes[name])
+        _check(website)
+        if changed:
+            website.config_version += 1
+            website.save()
+            _reschedule(state, website, changed, now)
+            state.save()
+        monitor_save(monitor=monitor, changes=common_changes(changes))
+
+
+def website_pause(*, monitor: Monitor, now: datetime) -> None:
+    """Stop checking; a check under way is void. Pausing twice changes nothing."""
+    with transaction.atomic():
+        state = WebsiteState.objects.select_for_update().get(monitor=monitor)
+        monitor.refresh_from_db(fields=["paused_at"])
+        if monitor.paused_at is None:
+            state.next_check_at = None
+            _start_anew(state)
+            state.save()
+            monitor_save(monitor=monitor, changes={"paused_at": now})
+
+
+def website_resume(*, monitor: Monitor, now: datetime) -> None:
+    """Check again, in the website's own phase. Resuming what runs changes nothing."""
+    with transaction.atomic():
+        state = WebsiteState.objects.select_for_update().get(monitor=monitor)
+        monitor.refresh_from_db(fields=["paused_at"])
+        if monitor.paused_at is not None:
+            interval_s = Website.objects.values_list("interval_s", flat=True).get(monitor=monitor)
+            state.next_check_at = next_check_at(monitor.id, interval_s, now)
+            state.save()
+            monitor_save(monitor=monitor, changes={"paused_at": None})
+
+
+def website_check_now(*, monitor: Monitor, now: datetime) -> None:
+    """Make the website due. The next tick would find it within a second; the task makes that sooner.
+
+    Raises:
+        Problem: it is paused.
+    """
+    due = WebsiteState.objects.filter(monitor=monitor, next_check_at__isnull=False).update(next_check_at=now)
+    if not due:
+        raise Problem(problem_types.CONFLICT, "This website is paused; resume it to have it checked.")
+    edge.task_queue().send("check_single_website", str(monitor.uid))
+
+
+def _check(website: Website) -> None:
+    """Settings that fit together: no check may outlast its interval, no retry may come later than the next check would."""
+    if website.timeout_ms > website.interval_s * 1000:
+        raise FieldError("timeout_ms", "too_long", f"must not exceed the interval, {website.interval_s} s")
+    if website.retry_interval_s > website.interval_s:
+        raise FieldError("retry_interval_s", "too_long", f"must not exceed the interval, {website.interval_s} s")
+
+
+def _reschedule(state: WebsiteState, website: Website, changed: set[str], now: datetime) -> None:
+    if changed & REQUEST_FIELDS:
+        _start_anew(state)
+    if "url" in changed:
+        state.certificate_not_after = None
+    if state.next_check_at is None:
+        return
+    due = now if changed & REQUEST_FIELDS else next_check_at(website.monitor_id, website.interval_s, now)
+    state.next_check_at = min(state.next_check_at, due)
+
+
+def _start_anew(state: WebsiteState) -> None:
+    state.lease_id = None
+    state.leased_until = None
+    state.failures = 0
+    state.successes = 0
+    state.first_failure_at = None

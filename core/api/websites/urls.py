@@ -1,0 +1,14 @@
+"""Addresses under `/api/v1/websites/`."""
+
+from django.urls import path
+
+from core.api.websites.views import ResultViews, WebsiteViews
+
+urlpatterns = [
+    path("", WebsiteViews.as_view({"get": "list", "post": "create"})),
+    path("<uuid:id>/", WebsiteViews.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
+    path("<uuid:id>/pause/", WebsiteViews.as_view({"post": "pause"})),
+    path("<uuid:id>/resume/", WebsiteViews.as_view({"post": "resume"})),
+    path("<uuid:id>/check-now/", WebsiteViews.as_view({"post": "check_now"})),
+    path("<uuid:id>/results/", ResultViews.as_view({"get": "list"})),
+]

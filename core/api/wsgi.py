@@ -1,0 +1,16 @@
+"""The web process: `granian --interface wsgi core.api.wsgi:application`."""
+
+import importlib
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+from core import logs
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.api.settings")
+logs.configure("web", os.environ.get("LOG_LEVEL", "INFO"))
+
+application = get_wsgi_application()
+
+# Now rather than within the first request.
+importlib.import_module("core.api.urls")
