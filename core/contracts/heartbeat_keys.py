@@ -4,7 +4,7 @@ One table, three kinds of item, told apart by their keys (`core.contracts.heartb
 
 | partition key `pk` | sort key `sk` | what |
 |---|---|---|
-| heartbeat id | `state` | HeartbeatItem: projection of the heartbeat's settings, and the latest ping of each kind |
+| heartbeat id | `state` | HeartbeatItem: says that the heartbeat exists, and its latest ping of each kind |
 | heartbeat id | `ping#<ping id>` | PingItem: one ping with its body, gone after its TTL |
 | `pending#<shard>` | ping id | PendingItem: marks a ping that the core has not stored yet; deleted by the inbox, swept when old |
 

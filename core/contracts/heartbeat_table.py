@@ -67,7 +67,7 @@ class PingItem(Model):
 
 
 class PendingItem(Model):
-    """Marks a ping that the core has not stored yet. `detail` is the HeartbeatPinged event to publish again."""
+    """Marks a ping that the core has not stored yet. `detail` is the HeartbeatPinged event to publish again, not before `sweep_at`."""
 
     class Meta(_Table):
         pass
@@ -76,6 +76,7 @@ class PendingItem(Model):
     sk = UnicodeAttribute(range_key=True)
     pinged_at = NumberAttribute()
     detail = UnicodeAttribute()
+    sweep_at = NumberAttribute(null=True)
     expires_at = NumberAttribute()
 
 

@@ -1,0 +1,173 @@
+"""From pings to the state of heartbeats, and from silence to a missed one.
+
+Invariants: a ping counts once, because only the transaction that inserts it applies it; a state changes under its row lock, together with
+the incident, alert and event that follow; the detector changes nothing whose deadline has moved since it looked.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from core.adapters.database import Connection, Pool
+from core.adapters.event_bus import EventBus
+from core.adapters.heartbeat_table import EdgeUnreachable, HeartbeatTable
+from core.adapters.store import heartbeats as store
+from core.adapters.store.outbox import OutboxEvent
+from core.contracts.events import Detail, HeartbeatPinged
+from core.domain import heartbeat as rules
+from core.domain.heartbeat import Heartbeat, PingFact
+from core.domain.heartbeat_watch import MARGIN, Missed, Postponed, Projection, judge
+from core.domain.transitions import Transition
+from core.flows.incidents import record_transitions
+from core.logs import get_logger
+
+log = get_logger(__name__)
+
+DUE_LIMIT: Final = 1000
+SWEEP_AFTER: Final = timedelta(seconds=30)
+"""How long a ping may be on its way before it is published again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A ping that was stored now, with its heartbeat: for the metrics."""
+
+    heartbeat: Heartbeat
+    ping: HeartbeatPinged
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a flow did. After the commit: kick `alert_ids`, count `pings` and `transitions`."""
+
+    alert_ids: list[UUID] = field(default_factory=list)
+    pings: list[Counted] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+
+
+def apply_pings(connection: Connection, pings: Sequence[Detail[HeartbeatPinged]], now: datetime) -> Applied:
+    """Store pings and let the new ones change their heartbeats, in the order of their sequences. One transaction.
+
+    Pings that are stored already, and those of heartbeats that were deleted, change nothing.
+    """
+    with connection.transaction():
+        heartbeats = {h.monitor.uid: h for h in store.lock(connection, [ping.data.heartbeat_id for ping in pings])}
+        known = {p.data.ping_id: p.data for p in pings if p.data.heartbeat_id in heartbeats}
+        inserted = (
+            store.insert_pings(connection, [_row(heartbeats[p.heartbeat_id], p) for p in known.values()]) if known else set()
+        )
+        new = [known[ping_id] for ping_id in inserted]
+        changed, transitions = _step(heartbeats, new)
+        if changed:
+            store.save(connection, changed)
+        if resumed := [h.monitor.id for h in changed if heartbeats[h.monitor.uid].paused_at and h.paused_at is None]:
+            store.resume(connection, resumed, now)
+        alert_ids = _record(connection, transitions, now)
+    after = {h.monitor.uid: h for h in changed}
+    return Applied(alert_ids, [Counted(after[ping.heartbeat_id], ping) for ping in new], transitions)
+
+
+def judge_due(pool: Pool, table: HeartbeatTable, now: datetime, limit: int = DUE_LIMIT) -> Applied:
+    """Judge every heartbeat whose deadline has passed, at most `limit`. An unreachable edge judges nobody."""
+    with pool.connection() as connection:
+        overdue = store.due(connection, now - MARGIN, limit)
+    return _judge(pool, table, overdue, now)
+
+
+def judge_one(pool: Pool, table: HeartbeatTable, uid: UUID, now: datetime) -> Applied:
+    """Judge one heartbeat, if its deadline has passed."""
+    with pool.connection() as connection:
+        overdue = store.due_one(connection, uid, now - MARGIN)
+    return _judge(pool, table, overdue, now)
+
+
+def sweep_pending(table: HeartbeatTable, bus: EventBus, now: datetime) -> int:
+    """Publish pings again that the core should have stored by now; returns how many the bus took.
+
+    Raises:
+        EdgeUnreachable: try again at the next sweep.
+    """
+    late = table.pending(now, SWEEP_AFTER)
+    taken = bus.publish([OutboxEvent(HeartbeatPinged.__name__, ping.detail) for ping in late])
+    published = [ping for ping, done in zip(late, taken, strict=True) if done]
+    table.put_off(published, now, SWEEP_AFTER)
+    return len(published)
+
+
+def _row(heartbeat: Heartbeat, ping: HeartbeatPinged) -> store.PingRow:
+    return store.PingRow(
+        ping.ping_id,
+        heartbeat.monitor.id,
+        ping.sequence,
+        ping.pinged_at,
+        ping.kind,
+        ping.exit_status,
+        ping.method,
+        ping.source_ip,
+        ping.user_agent,
+        ping.body_size,
+        ping.body_truncated,
+    )
+
+
+def _step(heartbeats: dict[UUID, Heartbeat], pings: Iterable[HeartbeatPinged]) -> tuple[list[Heartbeat], list[Transition]]:
+    """The heartbeats that these pings change, and what follows, each heartbeat's in order."""
+    changed: dict[UUID, Heartbeat] = {}
+    transitions: list[Transition] = []
+    for ping in sorted(pings, key=lambda ping: ping.sequence):
+        before = changed.get(ping.heartbeat_id, heartbeats[ping.heartbeat_id])
+        fact = PingFact(ping.sequence, ping.kind, ping.exit_status, ping.pinged_at)
+        changed[ping.heartbeat_id], transition = rules.step(before, fact)
+        if transition:
+            transitions.append(transition)
+    return sorted(changed.values(), key=lambda heartbeat: heartbeat.monitor.id), transitions
+
+
+def _record(connection: Connection, transitions: Sequence[Transition], now: datetime) -> list[UUID]:
+    """Record in rounds with one transition a monitor: a batch may hold an outage, its end and the next outage."""
+    rounds: list[list[Transition]] = []
+    seen: dict[int, int] = defaultdict(int)
+    for transition in transitions:
+        nth = seen[transition.monitor.id]
+        seen[transition.monitor.id] += 1
+        if nth == len(rounds):
+            rounds.append([])
+        rounds[nth].append(transition)
+    return [alert_id for part in rounds for alert_id in record_transitions(connection, part, now)]
+
+
+def _judge(pool: Pool, table: HeartbeatTable, overdue: Sequence[Heartbeat], now: datetime) -> Applied:
+    """Read the edge outside any transaction, then compare, judge and set in one."""
+    if not overdue:
+        return Applied()
+    try:
+        edge = table.latest(heartbeat.monitor.uid for heartbeat in overdue)
+        with pool.connection() as connection, connection.transaction():
+            unmoved = store.lock_unmoved(connection, overdue)
+            verdicts = [(h, judge(h, edge[h.monitor.uid], now)) for h in unmoved if h.monitor.uid in edge]
+            later = [(h.monitor.id, v.deadline_at) for h, v in verdicts if isinstance(v, Postponed)]
+            later += _made_anew(table, [h for h in unmoved if h.monitor.uid not in edge], now)
+            missed = [verdict for _, verdict in verdicts if isinstance(verdict, Missed)]
+            store.postpone(connection, later)
+            store.save(connection, [verdict.heartbeat for verdict in missed])
+            transitions: list[Transition] = [verdict.transition for verdict in missed]
+            alert_ids = record_transitions(connection, transitions, now)
+    except EdgeUnreachable as error:
+        log.warning("heartbeat.edge_unreachable", overdue=len(overdue), error=str(error))
+        return Applied()
+    return Applied(alert_ids, [], transitions)
+
+
+def _made_anew(table: HeartbeatTable, lost: Sequence[Heartbeat], now: datetime) -> list[tuple[int, datetime]]:
+    """New deadlines for heartbeats without an item at the edge: their pings ended in 404, which is our fault and not theirs.
+
+    Their items are made anew while their rows are locked, so that a deletion waits and then removes them again.
+    """
+    if not lost:
+        return []
+    log.error("heartbeat.lost_at_edge", heartbeats=[str(h.monitor.uid) for h in lost])
+    table.rebuild(Projection(h.monitor.uid, h.monitor.workspace_id, h.config_version, h.state) for h in lost)
+    return [(h.monitor.id, now + h.schedule.period + h.schedule.grace) for h in lost]
