@@ -94,6 +94,8 @@ def environ(box: Box, inherited: Mapping[str, str]) -> dict[str, str]:
         "RECEIPT_TIMEOUT_S": str(box.settings.receipt_timeout_s),
         "EMAIL_TRANSPORT": kept.get("EMAIL_TRANSPORT") or f"smtp://{LOOPBACK}:{box.settings.ports.smtp}",
         "EMAIL_FROM": kept.get("EMAIL_FROM") or EMAIL_FROM,
+        "DATABASE_CONNECTIONS": kept.get("DATABASE_CONNECTIONS") or "4",
+        "WEB_DATABASE_POOL": kept.get("WEB_DATABASE_POOL") or "4",
         "DJANGO_SETTINGS_MODULE": "core.api.settings",
         "PYTHONUNBUFFERED": "1",
         "MALLOC_ARENA_MAX": "2",
@@ -171,7 +173,7 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
     return [
         Spec(
             "aws",
-            _python("core.local.aws", *host, "--port", str(ports.aws)),
+            _python("core.local.aws", *host, "--port", str(ports.aws), "--journal", str(box.home.journal)),
             TcpReady(LOOPBACK, ports.aws),
             after=("schema",),
             wave=1,

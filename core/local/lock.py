@@ -44,7 +44,7 @@ def is_held(run: Path) -> bool:
     """Whether a supervisor is alive in this home."""
     try:
         descriptor = os.open(run / FILE, os.O_RDWR)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime
 
 from core.local.home import Home
@@ -107,6 +108,11 @@ def show_status(status: BoxStatus) -> None:
     say()
     for name, url in status.urls.items():
         say(f"  {name:<9} {url}")
+
+
+def show_sync(counts: Mapping[str, int]) -> None:
+    """What an `edge sync` found and did."""
+    say(", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
 
 
 def show_step(at: datetime, since_outage_s: float | None, text: str) -> None:
