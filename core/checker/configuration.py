@@ -1,0 +1,69 @@
+"""Celery's configuration. Celery imports this module when it first needs a value, so the environment is read then."""
+
+from typing import Any, Final
+
+from celery.schedules import crontab
+from kombu import Queue
+
+from core.adapters.task_queue import TRANSPORT_OPTIONS
+from core.checker.settings import process_settings
+from core.contracts.tasks import DEFAULT, QUEUE_OF, QUEUES
+
+_settings = process_settings()
+_database_rest = _settings.database_url.reveal().split("://", 1)[1]
+
+imports: Final = ("core.checker.signals",)
+include: Final = (
+    "core.checker.tasks.websites",
+    "core.checker.tasks.upkeep",
+    "core.checker.tasks.heartbeats",
+    "core.checker.tasks.alerts",
+)
+timezone: Final = "UTC"
+enable_utc: Final = True
+
+broker_url: Final = _settings.redis_url.reveal()
+broker_transport_options: Final[dict[str, Any]] = TRANSPORT_OPTIONS
+broker_connection_retry: Final = True
+broker_connection_retry_on_startup: Final = True
+broker_connection_max_retries: Final = None
+"""For ever: a worker that gives up on its broker is a worker that somebody has to find."""
+broker_channel_error_retry: Final = True
+
+result_backend: Final = f"db+postgresql+psycopg://{_database_rest}"
+result_expires: Final = 86_400
+database_create_tables_at_setup: Final = False
+"""The tables are made with the first result: a worker must start while PostgreSQL is away."""
+
+task_queues: Final = tuple(Queue(name) for name in QUEUES)
+task_default_queue: Final = DEFAULT
+task_routes: Final = {name: {"queue": queue} for name, queue in QUEUE_OF.items()}
+task_create_missing_queues: Final = False
+task_serializer: Final = "json"
+accept_content: Final = ("json",)
+task_ignore_result: Final = True
+task_acks_late: Final = True
+task_reject_on_worker_lost: Final = True
+
+worker_prefetch_multiplier: Final = 4
+worker_max_tasks_per_child: Final = 1000
+worker_cancel_long_running_tasks_on_connection_loss: Final = False
+worker_send_task_events: Final = False
+worker_hijack_root_logger: Final = False
+worker_redirect_stdouts: Final = False
+
+beat_scheduler: Final = "core.checker.beat:PunctualScheduler"
+beat_max_loop_interval: Final = 1.0
+beat_schedule: Final[dict[str, dict[str, Any]]] = {
+    "check_due_websites": {"task": "check_due_websites", "schedule": 1.0, "options": {"expires": 1.0}},
+    "check_due_heartbeats": {"task": "check_due_heartbeats", "schedule": 3.0, "options": {"expires": 3.0}},
+    "sweep_outbox": {"task": "sweep_outbox", "schedule": 5.0, "options": {"expires": 5.0}},
+    "sweep_pending_pings": {"task": "sweep_pending_pings", "schedule": 30.0, "options": {"expires": 30.0}},
+    "update_prometheus_metrics": {"task": "update_prometheus_metrics", "schedule": 30.0, "options": {"expires": 30.0}},
+    "cleanup_old_logs": {
+        "task": "cleanup_old_logs",
+        "schedule": crontab(hour="2", minute="0"),
+        "options": {"expires": 12 * 3600},
+    },
+}
+"""Every periodic task expires when its next run is due: after a gap nothing is done twice."""

@@ -1,0 +1,62 @@
+"""From the tick to the queue: claim what is due in the next moment and send it in batches; what cannot be sent is handed back."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Final, Protocol
+
+from core.adapters.database import Pool
+from core.contracts.tasks import CHECKS
+from core.flows import websites
+from core.flows.websites import Claim
+from core.logs import get_logger
+
+log = get_logger(__name__)
+
+BATCH: Final = 250
+HORIZON: Final = timedelta(seconds=1.5)
+"""One tick ahead, and half a tick for a tick that comes late."""
+
+MOST_WAITING: Final = 40
+"""Batches that may wait in the queue. Beyond it workers do not keep up, and claiming more would only let leases run out in the queue."""
+
+BATCH_EXPIRES_S: Final = 120.0
+
+
+class Broker(Protocol):
+    """The part of the task queue that dispatching needs."""
+
+    def lengths(self, queues: Sequence[str]) -> dict[str, int]:
+        """Messages waiting by queue."""
+        ...
+
+    def send(self, task_name: str, *args: object, expires_s: float | None = None) -> bool:
+        """Whether the broker took the task."""
+        ...
+
+
+def claim_limit(waiting: int) -> int:
+    """How many websites to claim while `waiting` batches are in the queue: the longer it is, the fewer."""
+    return max(MOST_WAITING - waiting, 0) * BATCH
+
+
+def dispatch_due(pool: Pool, broker: Broker, now: datetime) -> int:
+    """Send what is due before `now + HORIZON` to the workers; returns how many websites were sent."""
+    limit = claim_limit(broker.lengths([CHECKS])[CHECKS])
+    if limit == 0:
+        log.warning("dispatch.workers_behind", waiting_batches=MOST_WAITING)
+        return 0
+    with pool.connection() as connection:
+        claim = websites.claim_due(connection, now, horizon=HORIZON, limit=limit)
+    return _send(pool, broker, claim)
+
+
+def _send(pool: Pool, broker: Broker, claim: Claim) -> int:
+    sent = 0
+    for ids in batched(claim.ids, BATCH, strict=False):
+        if not broker.send("check_websites", list(ids), str(claim.lease_id), expires_s=BATCH_EXPIRES_S):
+            with pool.connection() as connection:
+                websites.hand_back(connection, claim.lease_id, claim.ids[sent:])
+            return sent
+        sent += len(ids)
+    return sent

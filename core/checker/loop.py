@@ -1,0 +1,221 @@
+"""The probe loop: one thread with one uvloop event loop that starts every probe at its due time.
+
+Jobs wait in a heap until they are due, then in line while `max_in_flight` probes run. A job that waited so long that its lease may end
+before its probe does is dropped: it will be claimed again, and nobody checks twice.
+"""
+
+import asyncio
+import heapq
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+import uvloop
+
+from core.domain.outcomes import Outcome, Reason
+from core.domain.probes import ProbeRequest, ProbeResult
+from core.domain.website import excuse
+from core.flows.websites import Finished, Job, internal_trouble
+from core.logs import get_logger
+
+log = get_logger(__name__)
+
+BACKLOG: Final = 10_000
+"""Jobs that may wait beside those in flight, to be due or to get their turn."""
+
+PULSE_S: Final = 0.1
+START_TIMEOUT_S: Final = 30.0
+ABORT_TIMEOUT_S: Final = 1.0
+
+
+class Engine(Protocol):
+    """What makes the probes, on one event loop. `close` ends those in flight as `UNKNOWN`/`SHUTTING_DOWN`."""
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        """Make one check; never raises for what the target or the network does."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything."""
+        ...
+
+
+class ProbeLoop:
+    """Runs probes on a thread of its own. `submit` and `stop` may be called from any thread; `deliver` is called on the loop's."""
+
+    def __init__(
+        self,
+        make_engine: Callable[[], Engine],
+        deliver: Callable[[Finished], None],
+        *,
+        max_in_flight: int,
+        lag_limit_s: float,
+    ) -> None:
+        self._make_engine = make_engine
+        self._deliver = deliver
+        self._max_in_flight = max_in_flight
+        self._lag_limit_s = lag_limit_s
+        self._due: list[tuple[float, int, Job]] = []
+        self._ready: deque[Job] = deque()
+        self._running: dict[asyncio.Task[None], Job] = {}
+        self._sequence = 0
+        self._dropped = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._pulse_due = 0.0
+        self._lagged_until = 0.0
+        self._open = False
+        self._room = threading.Event()
+        self._started: Future[asyncio.AbstractEventLoop] = Future()
+        self._unstarted: list[Job] = []
+        self._thread = threading.Thread(target=self._run, name="probe-loop", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; returns when probes can run.
+
+        Raises:
+            Exception: whatever kept the engine from starting.
+        """
+        self._thread.start()
+        self._started.result(START_TIMEOUT_S)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def submit(self, jobs: Sequence[Job], wait_s: float) -> bool:
+        """Hand jobs over; False when the loop is stopping, or so full that no room came within `wait_s`."""
+        if not self._room.wait(wait_s) or not self._open:
+            return False
+        self._started.result().call_soon_threadsafe(self._accept, list(jobs))
+        return True
+
+    def stop(self, grace_s: float) -> list[Job]:
+        """Let probes in flight finish within `grace_s`, abort the rest; returns the jobs that never started. Safe to call twice."""
+        if self.alive:
+            self._open = False
+            self._started.result().call_soon_threadsafe(self._stop_within, grace_s)
+            self._thread.join(grace_s + 2 * ABORT_TIMEOUT_S)
+        unstarted, self._unstarted = self._unstarted, []
+        return unstarted
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except Exception as error:
+            log.exception("probe_loop.died")
+            if not self._started.done():
+                self._started.set_exception(error)
+        finally:
+            self._open = False
+            self._room.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping: asyncio.Future[float] = self._loop.create_future()
+        self._engine = self._make_engine()
+        self._pulse_due = self._loop.time()
+        self._pulse()
+        self._open = True
+        self._room.set()
+        self._started.set_result(self._loop)
+        await self._drain(await self._stopping)
+
+    def _stop_within(self, grace_s: float) -> None:
+        if not self._stopping.done():
+            self._stopping.set_result(grace_s)
+
+    async def _drain(self, grace_s: float) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        self._unstarted = [job for _, _, job in self._due] + list(self._ready)
+        self._due.clear()
+        self._ready.clear()
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=grace_s)
+        closing = asyncio.ensure_future(self._engine.close())
+        await asyncio.wait([closing, *self._running], timeout=ABORT_TIMEOUT_S)
+        for task, job in [(task, job) for task, job in self._running.items() if not task.done()]:
+            task.cancel()
+            self._deliver(Finished(job, internal_trouble(datetime.now(UTC), "the checker is stopping", Reason.SHUTTING_DOWN)))
+        if closing.done():
+            closing.result()
+
+    def _accept(self, jobs: Sequence[Job]) -> None:
+        if self._stopping.done():
+            self._unstarted.extend(jobs)
+            return
+        offset = self._loop.time() - time.time()
+        for job in jobs:
+            self._sequence += 1
+            heapq.heappush(self._due, (job.due_at.timestamp() + offset, self._sequence, job))
+        self._wake()
+
+    def _wake(self) -> None:
+        """Start what is due and set the alarm for what is due next."""
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        now = self._loop.time()
+        while self._due and self._due[0][0] <= now:
+            self._ready.append(heapq.heappop(self._due)[2])
+        self._start_ready()
+        if self._due:
+            self._alarm = self._loop.call_at(self._due[0][0] + 0.001, self._wake)
+
+    def _start_ready(self) -> None:
+        while self._ready and len(self._running) < self._max_in_flight:
+            job = self._ready.popleft()
+            if datetime.now(UTC) + timedelta(milliseconds=job.request.timeout_ms) > job.leased_until:
+                self._dropped += 1
+                continue
+            task = self._loop.create_task(self._check(job))
+            self._running[task] = job
+            task.add_done_callback(self._ended)
+        self._signal_room()
+
+    def _signal_room(self) -> None:
+        if len(self._due) + len(self._ready) < BACKLOG:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    async def _check(self, job: Job) -> None:
+        began = self._loop.time()
+        try:
+            result = await self._engine.probe(job.request)
+        except Exception:
+            log.exception("probe_loop.engine_failed", monitor_id=str(job.monitor.uid))
+            result = internal_trouble(datetime.now(UTC), "the probe failed")
+        self._deliver(Finished(job, self._excused(result, began)))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        if self._ready:
+            self._start_ready()
+
+    def _excused(self, result: ProbeResult, began: float) -> ProbeResult:
+        """What failed while our own loop lagged may have failed because of it."""
+        now = self._loop.time()
+        lagged = self._lagged_until if now - self._pulse_due <= self._lag_limit_s else now
+        if lagged < began or not excuse(result.outcome, result.reason):
+            return result
+        detail = f"the checker was overloaded, so this does not count: {result.detail or result.reason.label}"
+        return replace(result, outcome=Outcome.UNKNOWN, reason=Reason.OVERLOADED, detail=detail)
+
+    def _pulse(self) -> None:
+        now = self._loop.time()
+        if now - self._pulse_due > self._lag_limit_s:
+            self._lagged_until = now
+            log.warning("probe_loop.lagged", lag_s=round(now - self._pulse_due, 3), in_flight=len(self._running))
+        if self._dropped:
+            log.warning("probe_loop.dropped_late", jobs=self._dropped, in_flight=len(self._running))
+            self._dropped = 0
+        self._pulse_due = now + PULSE_S
+        self._loop.call_at(self._pulse_due, self._pulse)

@@ -1,0 +1,136 @@
+"""What a worker process holds: connections from its first task on, the probe loop and the flush from its first check on."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from core.adapters.database import Pool, open_pool
+from core.adapters.task_queue import TaskQueue
+from core.checker.flush import Flusher
+from core.checker.loop import Engine, ProbeLoop
+from core.checker.settings import CheckerSettings, process_settings
+from core.checker.website_series import WebsiteSeries
+from core.flows import websites
+from core.flows.websites import Applied, Claim, Finished
+from core.logs import get_logger
+
+log = get_logger(__name__)
+
+ROOM_WAIT_S: Final = 1.0
+FLUSH_CONNECTION_TIMEOUT_S: Final = 5.0
+LAST_FLUSH_S: Final = 2.0
+
+
+class Runtime:
+    """The resources of one process. Safe to share between the threads of its pool."""
+
+    def __init__(self, settings: CheckerSettings, make_engine: Callable[[], Engine] | None = None) -> None:
+        self.settings = settings
+        self.pool: Pool = open_pool(settings.database_url.reveal(), application="checker", size=settings.database_connections)
+        self.queue = TaskQueue(settings.redis_url.reveal())
+        self._make_engine = make_engine or self._probe_engine
+        self._series = WebsiteSeries(settings.metrics_monitor_limit)
+        self._lock = threading.Lock()
+        self._flusher: Flusher | None = None
+        self._loop: ProbeLoop | None = None
+        self._stopped = False
+
+    def check(self, claim: Claim) -> int:
+        """Put the websites that are still under this claim on the probe loop; returns how many.
+
+        What the loop has no room for is handed back and due again at once.
+
+        Raises:
+            psycopg.OperationalError: PostgreSQL is away; the lease will end by itself.
+        """
+        now = datetime.now(UTC)
+        with self.pool.connection() as connection:
+            jobs, spoilt = websites.load(connection, claim, now)
+        loop, flusher = self._checking()
+        for done in spoilt:
+            flusher.put(done)
+        if jobs and not loop.submit(jobs, ROOM_WAIT_S):
+            log.warning("runtime.no_room", jobs=len(jobs))
+            self._hand_back([(job.lease_id, job.monitor.id) for job in jobs])
+            return 0
+        return len(jobs)
+
+    def stop(self) -> None:
+        """Finish or abort what is in flight, store it, hand the rest back, close. Safe to call twice."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+        if self._loop and self._flusher:
+            unstarted = self._loop.stop(self.settings.drain_s)
+            lost = self._flusher.stop(LAST_FLUSH_S)
+            log.info("runtime.stopped", handed_back=len(unstarted), not_stored=lost)
+            if not lost:
+                self._hand_back([(job.lease_id, job.monitor.id) for job in unstarted])
+        self.queue.close()
+        self.pool.close(timeout=1.0)
+
+    def _checking(self) -> tuple[ProbeLoop, Flusher]:
+        with self._lock:
+            if self._flusher is None:
+                self._flusher = Flusher(self._store, self._committed)
+                self._flusher.start()
+            if self._loop is None or not (self._loop.alive or self._stopped):
+                loop = ProbeLoop(
+                    self._make_engine,
+                    self._flusher.put,
+                    max_in_flight=self.settings.max_in_flight,
+                    lag_limit_s=self.settings.lag_limit_s,
+                )
+                loop.start()
+                self._loop = loop
+            return self._loop, self._flusher
+
+    def _probe_engine(self) -> Engine:
+        from core.adapters.probe import ProbeEngine  # noqa: PLC0415  (libcurl and its certificates: only for who probes)
+        from core.adapters.resolver import Resolver  # noqa: PLC0415  (c-ares, likewise)
+
+        return ProbeEngine(Resolver(self.settings.name_servers), private_targets=self.settings.private_targets)
+
+    def _store(self, results: Sequence[Finished]) -> Applied:
+        with self.pool.connection(FLUSH_CONNECTION_TIMEOUT_S) as connection:
+            return websites.apply_results(connection, results, datetime.now(UTC))
+
+    def _committed(self, applied: Applied) -> None:
+        self.queue.kick_alerts(applied.alert_ids)
+        self._series.count(applied, datetime.now(UTC))
+        if applied.stale:
+            log.info("flush.stale", results=applied.stale)
+
+    def _hand_back(self, held: Sequence[tuple[UUID, int]]) -> None:
+        by_lease: dict[UUID, list[int]] = {}
+        for lease_id, monitor_id in held:
+            by_lease.setdefault(lease_id, []).append(monitor_id)
+        with self.pool.connection(FLUSH_CONNECTION_TIMEOUT_S) as connection:
+            for lease_id, ids in by_lease.items():
+                websites.hand_back(connection, lease_id, ids)
+
+
+class _Process:
+    """The runtime of this process, made when a task first needs it: after a fork, never before."""
+
+    lock = threading.Lock()
+    runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """The runtime of this process."""
+    with _Process.lock:
+        if _Process.runtime is None:
+            _Process.runtime = Runtime(process_settings())
+        return _Process.runtime
+
+
+def shut_down() -> None:
+    """Stop the runtime of this process, if it has one."""
+    with _Process.lock:
+        held, _Process.runtime = _Process.runtime, None
+    if held:
+        held.stop()

@@ -1,0 +1,63 @@
+"""Settings of the Celery fleet, read once from the environment."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+from core.env import Env, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CheckerSettings:
+    """What a worker, the schedule worker and beat need to know.
+
+    `max_in_flight` bounds the probes of one process; `lag_limit_s` is how late the probe loop may run before failures that slowness
+    can explain stop counting; `drain_s` is how long a stopping worker lets probes finish. `metrics_port` 0 means no metrics.
+    `metrics_monitor_limit` bounds the monitors with series of their own in one process, 8 kB each.
+    """
+
+    database_url: Secret
+    redis_url: Secret
+    uptime_env: str
+    private_targets: bool
+    name_servers: tuple[str, ...]
+    max_in_flight: int
+    lag_limit_s: float
+    drain_s: float
+    database_connections: int
+    retention_days: int
+    receipt_timeout_s: int
+    metrics_bind: str
+    metrics_port: int
+    metrics_monitor_limit: int
+
+    @classmethod
+    def from_env(cls, env: Env) -> "CheckerSettings":
+        """Read every setting.
+
+        Raises:
+            SettingError: one is missing or malformed.
+        """
+        env.url("DATABASE_URL", schemes=("postgres", "postgresql"))
+        return cls(
+            database_url=env.secret("DATABASE_URL"),
+            redis_url=Secret(env.url("REDIS_URL", schemes=("redis", "rediss"))),
+            uptime_env=env.text("UPTIME_ENV", "local"),
+            private_targets=env.boolean("PRIVATE_TARGETS", False),
+            name_servers=env.words("NAME_SERVERS"),
+            max_in_flight=env.integer("MAX_IN_FLIGHT", 2000, low=1, high=100_000),
+            lag_limit_s=env.number("LAG_LIMIT_S", 0.5, low=0.05, high=60),
+            drain_s=env.number("DRAIN_S", 2.0, high=60),
+            database_connections=env.integer("DATABASE_CONNECTIONS", 8, low=2, high=100),
+            retention_days=env.integer("RETENTION_DAYS", 90, low=1, high=3650),
+            receipt_timeout_s=env.integer("RECEIPT_TIMEOUT_S", 300, low=1),
+            metrics_bind=env.text("METRICS_BIND", "127.0.0.1"),
+            metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
+            metrics_monitor_limit=env.integer("METRICS_MONITOR_LIMIT", 5000, high=1_000_000),
+        )
+
+
+@cache
+def process_settings() -> CheckerSettings:
+    """The settings of this process, read at first use: importing a task reads nothing."""
+    return CheckerSettings.from_env(Env(os.environ))

@@ -1,0 +1,30 @@
+"""The tasks that keep the house: gauges of shared things, and partitions."""
+
+from datetime import UTC, datetime
+
+from core import metrics
+from core.checker.app import app
+from core.checker.runtime import runtime
+from core.contracts.tasks import QUEUES
+from core.flows import upkeep
+from core.logs import get_logger
+
+log = get_logger(__name__)
+
+
+@app.task(name="update_prometheus_metrics", autoretry_for=())
+def update_prometheus_metrics() -> None:
+    """Set the gauges that no loop moves: queue lengths and bytes on disk."""
+    for queue, length in runtime().queue.lengths(QUEUES).items():
+        metrics.QUEUE_LENGTH.labels(queue).set(length)
+    with runtime().pool.connection() as connection:
+        for data_type, size in upkeep.storage_sizes(connection).items():
+            metrics.STORAGE_USAGE.labels(data_type).set(size)
+
+
+@app.task(name="cleanup_old_logs")
+def cleanup_old_logs() -> None:
+    """Make the partitions of the coming days and drop those past their retention."""
+    with runtime().pool.connection() as connection:
+        kept = upkeep.keep_partitions(connection, datetime.now(UTC), retention_days=runtime().settings.retention_days)
+    log.info("upkeep.partitions", made=kept.made, dropped=kept.dropped)

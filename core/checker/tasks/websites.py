@@ -1,0 +1,29 @@
+"""The tasks of the website loop."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from core.checker.app import app
+from core.checker.dispatch import dispatch_due
+from core.checker.runtime import runtime
+from core.flows.websites import Claim, claim_now
+
+
+@app.task(name="check_due_websites", autoretry_for=())
+def check_due_websites() -> None:
+    """The tick: send what is due to the workers. It is not retried, the next tick is."""
+    dispatch_due(runtime().pool, runtime().queue, datetime.now(UTC))
+
+
+@app.task(name="check_websites")
+def check_websites(ids: list[int], lease_id: str) -> None:
+    """Check a batch of websites (bigint ids) under their lease. It ends when they are on the loop; results follow by the flush."""
+    runtime().check(Claim(UUID(lease_id), ids))
+
+
+@app.task(name="check_single_website", ignore_result=False)
+def check_single_website(website_id: str) -> bool:
+    """Check one website (its public id) now; False when it is paused, gone or being checked already. The result is kept for a day."""
+    with runtime().pool.connection() as connection:
+        claim = claim_now(connection, UUID(website_id), datetime.now(UTC))
+    return bool(claim.ids) and runtime().check(claim) > 0

@@ -1,0 +1,126 @@
+"""The flush: together, in order, patient while PostgreSQL is away, and never the end of a worker."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import psycopg
+
+from core.checker.flush import FLUSH_EVERY_S, Flusher
+from core.domain.probes import ProbeRequest
+from core.domain.transitions import MonitorRef
+from core.domain.website import Policy
+from core.flows.websites import Applied, Finished, Job
+from tests.waiting import until
+from tests.websites import finished
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def done(number: int) -> Finished:
+    monitor = MonitorRef(number, UUID(int=number), UUID(int=0), "website", "shop", "http://x/")
+    request = ProbeRequest(number, "http://x/", "GET", 1000, (), True, 5, True)
+    return finished(Job(monitor, Policy(60, 10, 3, 1), request, UUID(int=1), 1, NOW, NOW), NOW)
+
+
+class Store:
+    """Remembers batches; `trouble` is raised by the next calls, in turn."""
+
+    def __init__(self, *trouble: Exception) -> None:
+        self.trouble = list(trouble)
+        self.batches: list[list[int]] = []
+        self.committed: list[Applied] = []
+
+    def store(self, results: Sequence[Finished]) -> Applied:
+        if self.trouble:
+            raise self.trouble.pop(0)
+        self.batches.append([item.job.monitor.id for item in results])
+        return Applied([UUID(int=len(self.batches))])
+
+    def stored(self) -> list[int]:
+        return [number for batch in self.batches for number in batch]
+
+
+def start(store: Store, committed: Callable[[Applied], None] | None = None) -> Flusher:
+    flusher = Flusher(store.store, committed or store.committed.append)
+    flusher.start()
+    return flusher
+
+
+def test_what_finishes_together_is_one_transaction() -> None:
+    store = Store()
+    flusher = start(store)
+    for number in range(1, 51):
+        flusher.put(done(number))
+    until(lambda: store.committed)
+    assert store.batches == [list(range(1, 51))]
+    assert flusher.stop(1) == 0
+
+
+def test_a_lone_result_is_stored_within_the_promise() -> None:
+    store = Store()
+    flusher = start(store)
+    began = time.monotonic()
+    flusher.put(done(1))
+    until(lambda: store.batches, every_s=0.005)
+    assert time.monotonic() - began < FLUSH_EVERY_S + 0.5
+    flusher.stop(1)
+
+
+def test_results_wait_in_order_while_postgres_is_away() -> None:
+    store = Store(psycopg.OperationalError("gone"), psycopg.InterfaceError("closed"))
+    flusher = start(store)
+    flusher.put(done(1))
+    until(lambda: len(store.trouble) == 1)
+    flusher.put(done(2))
+    until(lambda: store.committed)
+    assert store.stored() == [1, 2]
+    flusher.stop(1)
+
+
+def test_a_mistake_of_ours_costs_its_batch_and_not_the_worker() -> None:
+    store = Store(RuntimeError("bug"))
+    flusher = start(store)
+    flusher.put(done(1))
+    until(lambda: not store.trouble)
+    flusher.put(done(2))
+    until(lambda: store.committed)
+    assert store.stored() == [2]
+    flusher.stop(1)
+
+
+def test_trouble_after_the_commit_never_stores_twice() -> None:
+    calls = threading.Semaphore(0)
+
+    def fail(_: Applied) -> None:
+        calls.release()
+        raise RuntimeError("no broker, no metrics")
+
+    store = Store()
+    flusher = start(store, fail)
+    flusher.put(done(1))
+    assert calls.acquire(timeout=10)
+    flusher.put(done(2))
+    assert calls.acquire(timeout=10)
+    assert store.stored() == [1, 2]
+    flusher.stop(1)
+
+
+def test_stopping_stores_what_waits() -> None:
+    store = Store()
+    flusher = start(store)
+    flusher.put(done(1))
+    assert flusher.stop(5) == 0
+    assert store.stored() == [1]
+
+
+def test_stopping_gives_up_in_time_when_postgres_stays_away() -> None:
+    store = Store(*(psycopg.OperationalError("gone") for _ in range(1000)))
+    flusher = start(store)
+    flusher.put(done(1))
+    until(lambda: len(store.trouble) < 1000)
+    began = time.monotonic()
+    assert flusher.stop(1.0) == 1
+    assert time.monotonic() - began < 3
