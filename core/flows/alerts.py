@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import msgspec
+import psycopg
 from uuid_utils.compat import uuid7
 
 from core.adapters.database import Connection, Pool
@@ -60,11 +62,18 @@ def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_t
 
 
 def route_waiting(connection: Connection, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> int:
-    """Route alerts whose task was lost. Each is a transaction of its own, so that one cannot hold up the others."""
-    waiting = alert_store.not_routed(connection, now - ROUTING_GRACE, SWEEP_LIMIT)
+    """Route alerts whose task was lost; returns how many. Each is a transaction of its own: one that cannot be routed is logged."""
+    with connection.transaction():
+        waiting = alert_store.not_routed(connection, now - ROUTING_GRACE, SWEEP_LIMIT)
+    routed = 0
     for alert_id in waiting:
-        route_alert(connection, alert_id, now, receipt_timeout)
-    return len(waiting)
+        try:
+            route_alert(connection, alert_id, now, receipt_timeout)
+        except (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError):
+            log.exception("alert.not_routable", alert_id=str(alert_id))
+        else:
+            routed += 1
+    return routed
 
 
 def relay_outbox(pool: Pool, bus: EventBus, limit: int = 100) -> int:
@@ -100,6 +109,17 @@ def rerequest_overdue(connection: Connection, now: datetime, receipt_timeout: ti
                 requests.append(_request(overdue.id, change.delivery.generation, overdue.alert, overdue.channel, now))
         outbox.insert(connection, requests, now)
     return Rerequested(len(requests), tuple(given_up))
+
+
+def sweep(pool: Pool, bus: EventBus, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> tuple[Count, ...]:
+    """Do what lost tasks, lost events and lost receipts left undone; returns the deliveries that were given up, to count."""
+    with pool.connection() as connection:
+        routed = route_waiting(connection, now, receipt_timeout)
+        again = rerequest_overdue(connection, now, receipt_timeout)
+    relayed = relay_outbox(pool, bus)
+    if routed or again.requested or again.given_up:
+        log.info("alerts.swept", routed=routed, rerequested=again.requested, given_up=len(again.given_up), relayed=relayed)
+    return again.given_up
 
 
 def apply_receipt(

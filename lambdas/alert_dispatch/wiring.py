@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -37,6 +38,7 @@ class Wiring:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._lock = Lock()
         self._session = boto3.session.Session(region_name=settings.region)
         names = settings.names
         bind_table(names.channel_vault_table, settings.region)
@@ -82,6 +84,7 @@ class Wiring:
         secret = self._client("secretsmanager").get_secret_value(SecretId=self.settings.names.vault_key_secret)
         return [key.strip() for key in secret["SecretString"].split(",") if key.strip()]
 
-    @property
-    def _client(self) -> Callable[[str], Any]:
-        return partial(self._session.client, config=CLIENT_CONFIG)
+    def _client(self, service: str) -> Any:
+        """A client; sessions of boto3 are not safe to share between threads, clients are."""
+        with self._lock:
+            return self._session.client(service, config=CLIENT_CONFIG)  # type: ignore[call-overload]  # the name is a variable

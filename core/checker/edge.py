@@ -1,0 +1,17 @@
+"""What tasks need of AWS, made at first use: after a fork, never before."""
+
+import os
+from functools import cache
+
+from core.adapters.event_bus import EventBus, connect_bus
+from core.checker.settings import process_settings
+from core.contracts.names import Names
+from core.env import Env
+
+
+@cache
+def event_bus() -> EventBus:
+    """The bus of this environment."""
+    env = Env(os.environ)
+    region = env.text("AWS_REGION", env.text("AWS_DEFAULT_REGION", "eu-west-1"))
+    return connect_bus(Names(process_settings().uptime_env).bus, region)

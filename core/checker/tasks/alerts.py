@@ -1,0 +1,26 @@
+"""The tasks of the alert loop."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from core.checker.app import app
+from core.checker.edge import event_bus
+from core.checker.runtime import runtime
+from core.flows import alert_metrics, alerts
+
+
+@app.task(name="handle_alert")
+def handle_alert(alert_id: str) -> None:
+    """Route one alert to the channels of its workspace and publish the requests at once."""
+    timeout = timedelta(seconds=runtime().settings.receipt_timeout_s)
+    with runtime().pool.connection() as connection:
+        alerts.route_alert(connection, UUID(alert_id), datetime.now(UTC), timeout)
+    alerts.relay_outbox(runtime().pool, event_bus())
+
+
+@app.task(name="sweep_outbox", autoretry_for=())
+def sweep_outbox() -> None:
+    """Route, request and publish what was left behind. It is not retried, the next sweep is."""
+    timeout = timedelta(seconds=runtime().settings.receipt_timeout_s)
+    for given_up in alerts.sweep(runtime().pool, event_bus(), datetime.now(UTC), timeout):
+        alert_metrics.count(given_up)
