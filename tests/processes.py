@@ -26,9 +26,14 @@ def accepts(port: int) -> bool:
     return False
 
 
-def wait_for_port(port: int, timeout_s: float = DEADLINE_S) -> None:
-    """Return when the port accepts."""
-    wait_until(lambda: accepts(port), timeout_s, f"port {port} accepting")
+def wait_for_port(port: int, timeout_s: float = DEADLINE_S, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Return when the port accepts; fail at once when `process`, which is to open it, has ended."""
+
+    def is_open() -> bool:
+        assert process is None or process.poll() is None, "the process has ended"
+        return accepts(port)
+
+    wait_until(is_open, timeout_s, f"port {port} accepting")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ when `REQUEST_TIMEOUT_S` has passed since the first byte of its request, however
 """
 
 import io
+import select
 import signal
 import socket
 import threading
@@ -42,6 +43,8 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     client_ip: str
+    client_left: Callable[[], bool] = lambda: False
+    """Whether the client has closed its side since it sent the request."""
 
     @property
     def path(self) -> str:
@@ -137,7 +140,14 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _read_request(self) -> Request:
         headers = tuple((name, str(value)) for name, value in self.headers.items())
-        return Request(self.command, self.path, headers, self._read_body(), str(self.client_address[0]))
+        return Request(self.command, self.path, headers, self._read_body(), str(self.client_address[0]), self._client_left)
+
+    def _client_left(self) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        try:
+            return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+        except ConnectionError:
+            return True
 
     def _read_body(self) -> bytes:
         chunked = self.headers.get("Transfer-Encoding")

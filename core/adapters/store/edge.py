@@ -1,0 +1,84 @@
+"""What the edge must know from PostgreSQL, and what the edge asks: projections of heartbeats and channels, and which pings are stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from core.adapters.database import Connection
+from core.domain.heartbeat import HeartbeatState
+from core.domain.heartbeat_watch import Projection
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """The version of a channel's configuration that may be referred to."""
+
+    id: UUID
+    version: int
+    kind: str
+    workspace_id: UUID
+    ciphertext: str
+
+
+def freeze(connection: Connection) -> None:
+    """Let all reads of this transaction see one moment. Call first in it."""
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+def projections(connection: Connection) -> list[Projection]:
+    """Every heartbeat as the edge must know it."""
+    rows = connection.execute(
+        """
+        SELECT m.uid, m.workspace_id, h.config_version, coalesce(s.last_sequence, 0), coalesce(s.verdict_sequence, 0),
+               coalesce(s.start_sequence, 0), s.last_success_at, s.last_fail_at, s.last_start_at
+        FROM monitor m JOIN heartbeat h ON h.monitor_id = m.id LEFT JOIN heartbeat_state s ON s.monitor_id = m.id
+        ORDER BY m.id
+        """
+    ).fetchall()
+    return [
+        Projection(
+            row[0],
+            row[1],
+            row[2],
+            HeartbeatState(
+                last_sequence=row[3],
+                verdict_sequence=row[4],
+                start_sequence=row[5],
+                last_success_at=row[6],
+                last_fail_at=row[7],
+                last_start_at=row[8],
+            ),
+        )
+        for row in rows
+    ]
+
+
+def channels(connection: Connection) -> list[ChannelRow]:
+    """The current configuration of every channel."""
+    rows = connection.execute(
+        "SELECT id, config_version, kind, workspace_id, config_ciphertext FROM channel ORDER BY id"
+    ).fetchall()
+    return [ChannelRow(*row) for row in rows]
+
+
+def stored_pings(connection: Connection, ids: Sequence[UUID], since: datetime, until: datetime) -> set[UUID]:
+    """Which of these pings, all pinged within `since..until`, are stored. The times keep the search to a few partitions."""
+    rows = connection.execute(
+        "SELECT id FROM ping WHERE id = ANY(%s) AND pinged_at BETWEEN %s AND %s", (list(ids), since, until)
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def next_transaction(connection: Connection) -> str:
+    """The id that no transaction has reached yet."""
+    row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
+    assert row
+    return str(row[0])
+
+
+def have_ended(connection: Connection, before: str) -> bool:
+    """Whether every transaction below an id of `next_transaction` has ended."""
+    row = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %s::xid8", (before,)).fetchone()
+    assert row
+    return bool(row[0])

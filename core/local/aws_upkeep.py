@@ -1,0 +1,79 @@
+"""Keeps the AWS stand-in small: moto never forgets by itself, and all of it is memory.
+
+| what | goes when |
+|---|---|
+| items with a time to live | it has passed, as on AWS (moto stores the setting only) |
+| ping items | they are older than `PING_AGE_S` and not among the newest `KEPT_PINGS` of their heartbeat |
+| receipt handles of deleted messages | there are more than `KEPT_HANDLES` in a queue |
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from moto import backends
+
+from core.contracts.heartbeat_keys import ping_sort_key
+from core.local.aws_moto import STATE
+from core.local.lambda_context import ACCOUNT
+from core.logs import get_logger
+
+PAUSE_S: Final = 60.0
+KEPT_PINGS: Final = 100
+PING_AGE_S: Final = 3600
+KEPT_HANDLES: Final = 10_000
+PING_PREFIX: Final = ping_sort_key("")
+
+_log = get_logger(__name__)
+
+
+def tidy_until(stop: threading.Event, region: str, heartbeats_table: str, now: Callable[[], float] = time.time) -> None:
+    """Tidy up every minute until `stop` is set."""
+    while not stop.wait(PAUSE_S):
+        began = time.perf_counter()
+        removed = tidy(region, heartbeats_table, now())
+        if removed:
+            _log.info("aws.tidied", removed=removed, duration_ms=round((time.perf_counter() - began) * 1000, 1))
+
+
+def tidy(region: str, heartbeats_table: str, now_s: float) -> int:
+    """Remove what has had its time; returns how many items went."""
+    with STATE:
+        tables: dict[str, Any] = backends.get_backend("dynamodb")[ACCOUNT][region].tables
+        removed = 0
+        for name, table in tables.items():
+            old = list(_expired(table, now_s))
+            if name == heartbeats_table:
+                old += _surplus_pings(table, now_s)
+            for hash_key, range_key in old:
+                table.delete_item(hash_key, range_key)
+            removed += len(old)
+        for queue in backends.get_backend("sqs")[ACCOUNT][region].queues.values():
+            if len(queue.deleted_messages) > KEPT_HANDLES:
+                queue.deleted_messages.clear()
+        return removed
+
+
+def _expired(table: Any, now_s: float) -> Iterator[tuple[Any, Any]]:
+    if table.ttl.get("TimeToLiveStatus") != "ENABLED":
+        return
+    attribute = table.ttl["AttributeName"]
+    for item in table.all_items():
+        expires = item.attrs.get(attribute)
+        if expires is not None and float(expires.value) < now_s:
+            yield item.hash_key, item.range_key
+
+
+def _surplus_pings(table: Any, now_s: float) -> list[tuple[Any, Any]]:
+    oldest_ms = (now_s - PING_AGE_S) * 1000
+    surplus = []
+    for partition in table.items.values():
+        if len(partition) <= KEPT_PINGS:
+            continue
+        pings = [item for item in partition.values() if str(item.range_key.value).startswith(PING_PREFIX)]
+        pings.sort(key=lambda item: int(item.attrs["sequence"].value), reverse=True)
+        surplus += [
+            (item.hash_key, item.range_key) for item in pings[KEPT_PINGS:] if float(item.attrs["pinged_at"].value) < oldest_ms
+        ]
+    return surplus

@@ -1,0 +1,117 @@
+"""Make the edge agree with PostgreSQL's truth: heartbeat items and channel versions. Repeatable at any time, on a live system too."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from pynamodb.exceptions import PynamoDBException
+
+from core.adapters.channel_vault import ChannelVault, VaultUnreachable
+from core.adapters.database import Pool
+from core.adapters.heartbeat_table import HeartbeatTable
+from core.adapters.store import edge
+from core.contracts.channel_vault import ChannelVersion
+from core.contracts.names import Names
+from core.domain.heartbeat_watch import Projection
+from core.local.journal import Entry
+from core.logs import get_logger
+
+LONGEST_TRANSACTION_S = 35.0
+"""How long `sync` waits for transactions that were running: a little more than a statement may take."""
+
+PAUSE_S = 0.05
+_log = get_logger(__name__)
+
+
+class StillRunning(Exception):
+    """A transaction does not end, so what is an orphan cannot be told from what it is just making. Nothing was removed; sync again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was found and done: `rebuilt` items were missing or behind, orphans had lost their heartbeat or channel."""
+
+    heartbeats: int
+    rebuilt: int
+    channels: int
+    orphaned_heartbeats: int = 0
+    orphaned_channels: int = 0
+
+
+def sync(pool: Pool, names: Names, region: str) -> Counts:
+    """Bring the edge up to PostgreSQL, and remove what belongs to nothing there. Sequences never get lower.
+
+    An item is made before its row commits. So the orphans are looked for in what was at the edge *before* all transactions ended
+    that could have made it.
+
+    Raises:
+        StillRunning: see there; the projections are up to date.
+        EdgeUnreachable, VaultUnreachable: repeat when it is back.
+    """
+    table, vault = HeartbeatTable(names, region), ChannelVault(names, region)
+    known_heartbeats, known_channels = table.known(), _known_channels()
+    projections, channels = _read(pool)
+    rebuilt = _project(table, vault, projections, channels)
+    _wait_for_transactions(pool)
+    projections, channels = _read(pool)
+    lost_heartbeats = known_heartbeats - {projection.uid for projection in projections}
+    lost_channels = known_channels - {channel.id for channel in channels}
+    for uid in lost_heartbeats:
+        _log.warning("edge.orphan_removed", heartbeat_id=str(uid))
+        table.remove(uid)
+    for channel_id in lost_channels:
+        _log.warning("edge.orphan_removed", channel_id=str(channel_id))
+        vault.remove(channel_id)
+    return Counts(len(projections), rebuilt, len(channels), len(lost_heartbeats), len(lost_channels))
+
+
+def restore(pool: Pool, names: Names, region: str, living: Sequence[Entry]) -> tuple[Counts, list[Entry]]:
+    """Fill an empty edge as of one moment of PostgreSQL; also returns which of the journaled pings were not stored at that moment."""
+    with pool.connection() as connection, connection.transaction():
+        edge.freeze(connection)
+        projections, channels = edge.projections(connection), edge.channels(connection)
+        times = [_moment(entry.received_ms) for entry in living] or [_moment(0)]
+        stored = edge.stored_pings(connection, [entry.id for entry in living], min(times), max(times))
+    rebuilt = _project(HeartbeatTable(names, region), ChannelVault(names, region), projections, channels)
+    return Counts(len(projections), rebuilt, len(channels)), [entry for entry in living if entry.id not in stored]
+
+
+def _read(pool: Pool) -> tuple[list[Projection], list[edge.ChannelRow]]:
+    with pool.connection() as connection:
+        return edge.projections(connection), edge.channels(connection)
+
+
+def _project(
+    table: HeartbeatTable, vault: ChannelVault, projections: Sequence[Projection], channels: Sequence[edge.ChannelRow]
+) -> int:
+    for channel in channels:
+        vault.project(channel.id, channel.version, channel.kind, channel.workspace_id, channel.ciphertext)
+    return table.rebuild(projections)
+
+
+def _known_channels() -> set[UUID]:
+    """Every channel that has a version at the edge: a scan of the whole vault."""
+    try:
+        return {UUID(version.channel_id) for version in ChannelVersion.scan(attributes_to_get=["channel_id", "version"])}
+    except PynamoDBException as error:
+        raise VaultUnreachable(str(error)) from error
+
+
+def _wait_for_transactions(pool: Pool, clock: Callable[[], float] = time.monotonic) -> None:
+    with pool.connection() as connection:
+        connection.set_autocommit(True)
+        try:
+            before = edge.next_transaction(connection)
+            give_up = clock() + LONGEST_TRANSACTION_S
+            while not edge.have_ended(connection, before):
+                if clock() > give_up:
+                    raise StillRunning("a transaction is still running; nothing was removed")
+                time.sleep(PAUSE_S)
+        finally:
+            connection.set_autocommit(False)
+
+
+def _moment(epoch_ms: int) -> datetime:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
