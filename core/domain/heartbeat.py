@@ -138,14 +138,15 @@ def _noted(state: HeartbeatState, ping: PingFact) -> HeartbeatState:
         case "fail":
             return replace(noted, last_fail_at=later(state.last_fail_at, ping.pinged_at))
         case "start":
-            return replace(noted, last_start_at=later(state.last_start_at, ping.pinged_at))
+            started = max(state.start_sequence, ping.sequence)
+            return replace(noted, start_sequence=started, last_start_at=later(state.last_start_at, ping.pinged_at))
         case "log":
             return noted
 
 
 def _started(heartbeat: Heartbeat, ping: PingFact) -> HeartbeatState:
     """A start on a new heartbeat is its first sign of life; the earliest one counts, so that starts alone never put it off for ever."""
-    state = replace(heartbeat.state, start_sequence=max(heartbeat.state.start_sequence, ping.sequence))
+    state = heartbeat.state
     if state.state is MonitorState.NEW:
         armed = ping.pinged_at + heartbeat.schedule.grace
         return replace(state, deadline_at=min(state.deadline_at, armed) if state.deadline_at else armed)
