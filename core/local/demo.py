@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 
-from core.contracts.channels import new_webhook_secret
 from core.local import accounts
 from core.local.box import Box
 from core.local.secrets import DEMO_EMAIL
@@ -21,6 +20,7 @@ from core.local.settings import printable_host
 PATIENCE_S = 30.0
 POLL_S = 0.1
 WEBSITE = {"name": "Demo website", "interval_s": 5, "retry_interval_s": 1, "failure_threshold": 2, "timeout_ms": 2000}
+SUBJECTS = {"down": "DOWN", "recovered": "UP"}
 HEARTBEAT = {"name": "Demo job", "period_s": 86_400, "grace_s": 3600}
 
 
@@ -88,11 +88,11 @@ class Demo:
         tokens = self._post("auth/login/", credentials)
         self._http.headers["Authorization"] = f"Bearer {tokens['access']}"
         self.switch(up=True)
+        secret = self._box.secrets.demo_webhook_secret
+        self._http.put(f"{self._box.demo_url}/secret", json={"secret": secret}).raise_for_status()
         if website := self._find("websites/", str(WEBSITE["name"])):
             self._website_id = website["id"]
             return
-        secret = new_webhook_secret()
-        self._http.put(f"{self._box.demo_url}/secret", json={"secret": secret}).raise_for_status()
         self._post("channels/", {"name": "Demo mail", "kind": "email", "config": {"address": DEMO_EMAIL}})
         webhook = {"url": f"{self._box.demo_url}/hook", "secret": secret}
         self._post("channels/", {"name": "Demo webhook", "kind": "webhook", "config": webhook})
@@ -113,7 +113,7 @@ class Demo:
     def failed_check(self, since: datetime) -> dict[str, Any] | None:
         """The first failed check after `since`."""
         results = self._get(f"websites/{self._website_id}/results/")["results"]
-        failed = [one for one in results if _time(one["at"]) >= since and one["outcome"] == "failure"]
+        failed = [one for one in results if _time(one["at"]) >= since and one["outcome"] == "down"]
         return min(failed, key=lambda one: str(one["at"])) if failed else None
 
     def incident(self, since: datetime, *, is_open: bool) -> dict[str, Any] | None:

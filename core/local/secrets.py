@@ -11,6 +11,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from core.contracts.channels import new_webhook_secret
+
 FILE = "secrets.json"
 DEMO_EMAIL = "demo@example.com"
 
@@ -28,6 +30,7 @@ class BoxSecrets:
     postgres_password: str
     channel_vault_keys: str
     demo_password: str
+    demo_webhook_secret: str
 
     def __repr__(self) -> str:
         return "BoxSecrets(***)"
@@ -51,6 +54,7 @@ def create(home: Path) -> BoxSecrets:
         postgres_password=secrets.token_hex(16),
         channel_vault_keys=Fernet.generate_key().decode(),
         demo_password=secrets.token_urlsafe(12),
+        demo_webhook_secret=new_webhook_secret(),
     )
     store(home, made)
     return made
