@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from celery import Task
 from celery.signals import (
+    beat_init,
     task_failure,
     task_postrun,
     task_prerun,
@@ -34,6 +35,12 @@ def expose_metrics(**_: Any) -> None:
     settings = process_settings()
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.metrics_bind)
+
+
+@beat_init.connect
+def beat_started(**_: Any) -> None:
+    """Say that beat ticks; it listens on nothing that one could ask."""
+    log.info("beat.ready")
 
 
 @worker_ready.connect
