@@ -42,7 +42,7 @@ class AddressThrottle(BaseThrottle):
             cache.add(key, 0, timeout=self.window_s + 1)
             return bool(cache.incr(key) <= self.limit)
         except (RedisError, ValueError) as error:
-            log.warning("throttle.open", scope=self.scope, endpoint=endpoint_of(request._request), error=str(error))  # noqa: SLF001
+            log.warning("throttle.open", scope=self.scope, endpoint=endpoint_of(request._request), error=str(error))  # noqa: SLF001  (DRF has no other)
             return True
 
     @override

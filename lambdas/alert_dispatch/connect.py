@@ -114,7 +114,7 @@ class DeadlineStream(httpcore.NetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ARG002  (as above)
     ) -> httpcore.NetworkStream:
         """Shake hands."""
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, self._deadline.left()), self._deadline)

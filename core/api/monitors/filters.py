@@ -15,6 +15,6 @@ class MonitorFilters(filters.FilterSet):
     tag = filters.CharFilter(field_name="tags", lookup_expr="contains", method="with_tag", max_length=50)
     paused = BooleanFilter(field_name="paused_at", lookup_expr="isnull", exclude=True)
 
-    def with_tag(self, queryset, _name: str, value: str):  # type: ignore[no-untyped-def]
+    def with_tag(self, queryset, _name: str, value: str):  # type: ignore[no-untyped-def]  # django-filter is untyped
         """Monitors with this tag."""
         return queryset.filter(tags__contains=[value])
