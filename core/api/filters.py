@@ -48,3 +48,6 @@ class BooleanFilter(filters.BooleanFilter):
     """`?open=true`."""
 
     field_class = _BooleanWord
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=forms.TextInput, **kwargs)
