@@ -3,8 +3,7 @@
 import email
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -114,11 +113,3 @@ def mail_server(**controller_options: Any) -> Iterator[Mailbox]:
         yield mailbox
     finally:
         controller.stop()
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    """Return when the condition holds; fail when it does not in time."""
-    give_up = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up, "the condition did not come true in time"
-        time.sleep(0.02)

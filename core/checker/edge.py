@@ -4,9 +4,12 @@ import os
 from functools import cache
 
 from core.adapters.event_bus import EventBus, connect_bus
+from core.checker.relay import RelayOnce
+from core.checker.runtime import runtime
 from core.checker.settings import process_settings
 from core.contracts.names import Names
 from core.env import Env
+from core.flows.alerts import relay_outbox
 
 
 @cache
@@ -15,3 +18,9 @@ def event_bus() -> EventBus:
     env = Env(os.environ)
     region = env.text("AWS_REGION", env.text("AWS_DEFAULT_REGION", "eu-west-1"))
     return connect_bus(Names(process_settings().uptime_env).bus, region)
+
+
+@cache
+def relay() -> RelayOnce:
+    """The relay of this process, from the outbox to the bus."""
+    return RelayOnce(lambda: relay_outbox(runtime().pool, event_bus()))

@@ -17,7 +17,7 @@ from core.adapters.database import Pool, open_pool
 from core.adapters.event_bus import MAX_BYTES, EventBridgeBus, batches
 from core.adapters.store import outbox
 from core.adapters.store.outbox import OutboxEvent
-from core.checker.edge import event_bus
+from core.checker.edge import event_bus, relay
 from core.checker.runtime import shut_down
 from core.checker.settings import process_settings
 from core.checker.tasks.alerts import handle_alert, sweep_outbox
@@ -381,8 +381,8 @@ def test_the_tasks_route_publish_and_sweep(
 ) -> None:
     for name, value in {"DATABASE_URL": database_url, "REDIS_URL": valkey_url}.items():
         monkeypatch.setenv(name, value)
-    process_settings.cache_clear()
-    event_bus.cache_clear()
+    for cached in (process_settings, event_bus, relay):
+        cached.cache_clear()
     _, alert_id = outage(connection)
     try:
         handle_alert(str(alert_id))
@@ -392,8 +392,8 @@ def test_the_tasks_route_publish_and_sweep(
         sweep_outbox()
     finally:
         shut_down()
-        process_settings.cache_clear()
-        event_bus.cache_clear()
+        for cached in (process_settings, event_bus, relay):
+            cached.cache_clear()
     assert delivery(connection)["generation"] == 2
     sqs = aws.client("sqs")
     found = sqs.receive_message(QueueUrl=aws.queue_urls["alerts"], MaxNumberOfMessages=10)["Messages"]

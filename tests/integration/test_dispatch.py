@@ -18,8 +18,9 @@ from lambdas.alert_dispatch.config import SettingError, Settings
 from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded, Wait
 from tests.aws_stand_in import AwsStandIn
 from tests.dispatching import Context, Dispatch, alert_request, dispatch_environment, sqs_record
-from tests.receivers import Mailbox, WebhookEndpoint, mail_server, wait_until, webhook_endpoint
+from tests.receivers import Mailbox, WebhookEndpoint, mail_server, webhook_endpoint
 from tests.unit.test_channels import SECRET
+from tests.waiting import until
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -194,7 +195,7 @@ def test_a_message_in_flight_makes_the_others_of_its_incident_wait(dispatch: Dis
     down = sqs_record(alert_request(channel, order_key=incident))
     first = threading.Thread(target=dispatch.invoke, args=(down,))
     first.start()
-    wait_until(lambda: len(hook.received) == 1)
+    until(lambda: len(hook.received) == 1)
     recovered = queued(dispatch, alert_request(channel, order_key=incident, alert_type="recovered"))
     assert dispatch.invoke(recovered) == [recovered["messageId"]]
     other = sqs_record(alert_request(dispatch.channel("webhook", {"url": hook.url("/other"), "secret": SECRET})))
@@ -380,3 +381,29 @@ def test_settings_are_loud() -> None:
     for name, value in {"EMAIL_TRANSPORT": "carrier-pigeon", "PRIVATE_TARGETS": "perhaps"}.items():
         with pytest.raises(SettingError, match=name):
             Settings.from_environ({**good, name: value})
+
+
+def test_calls_side_by_side_in_one_process_do_not_mix(dispatch: Dispatch, hook: WebhookEndpoint) -> None:
+    """One box runs several calls in one process; a hanging target must delay none of the others."""
+    with webhook_endpoint() as slow:
+        slow.delay_s = 30.0
+        slow_channel = dispatch.channel("webhook", {"url": slow.url(), "secret": SECRET})
+        hanging = threading.Thread(target=dispatch.invoke, args=(queued(dispatch, alert_request(slow_channel)),))
+        hanging.start()
+        until(lambda: slow.received)
+        answers: dict[str, list[str]] = {}
+        records = [sqs_record(alert_request(webhook_channel(dispatch, hook)), message_id=f"m{n}") for n in range(6)]
+        poison = sqs_record(None, message_id="poison", body="{}")
+
+        def call(record: dict[str, Any]) -> None:
+            answers[record["messageId"]] = dispatch.invoke(record)
+
+        threads = [threading.Thread(target=call, args=(record,)) for record in (*records, poison)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        slow.closing.set()
+        hanging.join()
+    assert answers == {**{f"m{n}": [] for n in range(6)}, "poison": ["poison"]}
+    assert len(hook.received) == 6

@@ -1,6 +1,8 @@
 """The checked-in schemas and examples are those of the structs."""
 
 import json
+import re
+from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -29,6 +31,15 @@ def test_each_example_fits_its_schema_and_its_struct(name: str) -> None:
     events.decode(events.EVENT_TYPES[name], text)
     with pytest.raises(jsonschema.ValidationError):
         validator.validate({"metadata": json.loads(text)["metadata"], "data": {}})
+
+
+@pytest.mark.parametrize("name", events.EVENT_TYPES)
+def test_the_documentation_shows_each_example(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/events.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {name}$.*?```json\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    assert section
+    text = (schema_files.HERE / "examples" / f"{name}.json").read_text(encoding="utf-8")
+    assert json.loads(section[1]) == json.loads(text)["data"]
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from core.checker.app import app
-from core.checker.edge import event_bus
+from core.checker.edge import event_bus, relay
 from core.checker.runtime import runtime
 from core.flows import alert_metrics, alerts
 
@@ -15,7 +15,7 @@ def handle_alert(alert_id: str) -> None:
     timeout = timedelta(seconds=runtime().settings.receipt_timeout_s)
     with runtime().pool.connection() as connection:
         alerts.route_alert(connection, UUID(alert_id), datetime.now(UTC), timeout)
-    alerts.relay_outbox(runtime().pool, event_bus())
+    relay()()
 
 
 @app.task(name="sweep_outbox", autoretry_for=())

@@ -4,6 +4,7 @@ import smtplib
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
 PERMANENT_REPLY: Final = 500
+GOODBYE_S: Final = 1.0
 UNKNOWN_MAILBOX: Final = frozenset({550, 551, 553})
 SES_THROTTLES: Final = frozenset({"TooManyRequestsException", "LimitExceededException", "ThrottlingException"})
 SES_BAD_REQUESTS: Final = frozenset({"BadRequestException"})
@@ -61,23 +63,31 @@ class SmtpSender:
         except smtplib.SMTPDataError as error:
             said = f"the mail server refused the message: {_reply(error.smtp_code, error.smtp_error)}"
             raise (Permanent(said) if error.smtp_code >= PERMANENT_REPLY else Transient(said)) from error
-        except TimeoutError as error:
-            raise Transient("the mail server did not answer in time", timed_out=True) from error
         except (smtplib.SMTPException, OSError) as error:
-            raise Transient(f"the mail server could not be used: {error}") from error
+            timed_out = isinstance(error, TimeoutError) or isinstance(
+                error.__context__, TimeoutError
+            )  # smtplib wraps those of reads
+            raise Transient(f"the mail server could not be used: {error}", timed_out=timed_out) from error
 
     def _hand_over(self, mail: EmailMessage, recipient: str, deadline: float) -> None:
-        with smtplib.SMTP(self._server.host, self._server.port, timeout=_left(deadline)) as smtp:
-            smtp.ehlo()
-            if smtp.has_extn("starttls"):
-                _limit(smtp, deadline)
-                smtp.starttls(context=self._tls())
-                smtp.ehlo()
-            if self._server.user:
-                _limit(smtp, deadline)
-                smtp.login(self._server.user, self._server.password)
+        smtp = smtplib.SMTP(self._server.host, self._server.port, timeout=_left(deadline))
+        try:
+            self._greet(smtp, deadline)
             _limit(smtp, deadline)
             smtp.send_message(mail, parseaddr(self._sender)[1], [recipient])
+            _leave(smtp)
+        finally:
+            smtp.close()
+
+    def _greet(self, smtp: smtplib.SMTP, deadline: float) -> None:
+        smtp.ehlo()
+        if smtp.has_extn("starttls"):
+            _limit(smtp, deadline)
+            smtp.starttls(context=self._tls())
+            smtp.ehlo()
+        if self._server.user:
+            _limit(smtp, deadline)
+            smtp.login(self._server.user, self._server.password)
 
     def _tls(self) -> ssl.SSLContext:
         """Without a password encryption is opportunistic (RFC 7435): an unverified certificate is better than clear text."""
@@ -140,6 +150,13 @@ def _left(deadline: float) -> float:
     if seconds <= 0:
         raise TimeoutError("no time left")
     return seconds
+
+
+def _leave(smtp: smtplib.SMTP) -> None:
+    """Say goodbye. The message is accepted by now: whatever happens here must not send it again."""
+    _limit(smtp, time.monotonic() + GOODBYE_S)
+    with suppress(smtplib.SMTPException, OSError):
+        smtp.quit()
 
 
 def _limit(smtp: smtplib.SMTP, deadline: float) -> None:
