@@ -58,9 +58,9 @@ sync-local: $(UV)
 sync-all: $(UV)
 	@$(SYNC) --group test --group lint
 
-# Debian and others forbid `pip install` into the system's Python, and some lack venv: so one after the other.
+# `--target` is what PEP 668 leaves to do with the system's pip; where there is no pip, a virtual environment brings one.
 .uv/bin/uv:
 	@echo "Fetching uv into .uv"
-	@{ python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv; } \
-	  || { rm -rf .uv && python3 -m pip install --quiet --disable-pip-version-check --target .uv uv; } \
-	  || { rm -rf .uv; echo "Cannot fetch uv: install it (https://docs.astral.sh/uv/) or python3-venv"; exit 1; }
+	@python3 -m pip install --quiet --disable-pip-version-check --no-compile --target .uv uv 2>/dev/null \
+	  || { rm -rf .uv && python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv; } \
+	  || { rm -rf .uv; echo "Cannot fetch uv: install it (https://docs.astral.sh/uv/), python3-pip or python3-venv"; exit 1; }
