@@ -46,9 +46,9 @@ class StandIn:
 
 
 @contextmanager
-def stand_in(database_url: str, journal: Path) -> Iterator[StandIn]:
+def stand_in(database_url: str, journal: Path, port: int | None = None) -> Iterator[StandIn]:
     """Start `python -m core.local.aws` and wait until its port opens."""
-    port = free_port()
+    port = port or free_port()
     environ = {
         "UPTIME_ENV": NAMES.env,
         "DATABASE_URL": database_url,
