@@ -1,11 +1,13 @@
 """Servers that misbehave on purpose: an HTTP server told by its path what to do, a name server told by the name, and certificates."""
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -26,6 +28,7 @@ class HostileServer:
 
     port: int
     requests: list[str] = field(default_factory=list)
+    was_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def url(self, path: str = "/", *, scheme: str = "http", host: str = "127.0.0.1") -> str:
         return f"{scheme}://{host}:{self.port}{path}"
@@ -40,13 +43,14 @@ async def serving(scripts: dict[str, bytes | Script], tls: ssl.SSLContext | None
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             hostile.requests.append(head)
-            script = scripts[head.split(" ")[1]]
+            hostile.was_asked.set()
+            script = scripts.get(head.split(" ")[1], answer("404 Not Found"))
             if isinstance(script, bytes):
                 writer.write(script)
                 await writer.drain()
             else:
                 await script(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+        except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the other side went away, which is its right
         finally:
             writer.close()
@@ -111,6 +115,28 @@ def drip(data: bytes, every_s: float) -> Script:
             await asyncio.sleep(every_s)
 
     return script
+
+
+@contextmanager
+def one_secure_connection(tls: ssl.SSLContext, data: bytes) -> Iterator[int]:
+    """A blocking TLS server on a thread: it tells its alerts, and after `data` it closes without telling. Yields the port."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            try:
+                secured = tls.wrap_socket(connection, server_side=True)
+                secured.recv(65_536)
+                secured.sendall(data)
+                os.close(secured.detach())
+            except ssl.SSLError:
+                return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(10)
 
 
 # --- names -------------------------------------------------------------------------------------------------------------------
@@ -216,11 +242,11 @@ class Authority:
         )
         return self._context(key, signed, f"{host}{begins_in_days}{ends_in_days}")
 
-    def self_signed(self) -> ssl.SSLContext:
+    def self_signed(self, host: str) -> ssl.SSLContext:
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
-        builder = _builder(_name("localhost"), _name("localhost"), key, now - timedelta(days=1), now + timedelta(days=30))
-        signed = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        builder = _builder(_name(host), _name(host), key, now - timedelta(days=1), now + timedelta(days=30))
+        signed = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         return self._context(key, signed.sign(key, hashes.SHA256()), "self-signed")
 
     def _context(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, name: str) -> ssl.SSLContext:

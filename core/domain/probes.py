@@ -41,9 +41,9 @@ class ProbeResult:
     """What came of one check.
 
     The times are microseconds, absent where that phase was not reached; over redirects a phase adds up. `first_byte_us` is the wait
-    between the request and the first byte of its answer, `total_us` the whole check. `status_code`, `address` and
-    `certificate_not_after` are of the last hop that had one; the certificate may have been read up to ten minutes earlier.
-    `redirects` are the URLs that were followed, in order.
+    between the request and the first byte of its answer, `total_us` the whole check. `status_code` and `address` are of the last hop,
+    `certificate_not_after` of the last one that was TLS, as read at most ten minutes earlier. `redirects` are the URLs that were
+    followed, in order.
     """
 
     outcome: Outcome

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import Final
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 import idna
 
@@ -32,6 +32,7 @@ _PLAIN = re.compile(
 )
 """URLs that are in their one form already: most of them, and much cheaper to recognise than to make."""
 _KEPT_IN_PATHS = "/%:=&?~+!$,;'@()*[]"
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _ACE = "xn--"
 
 
@@ -83,6 +84,18 @@ def literal_address(host: str) -> IPv4Address | IPv6Address | None:
         return ip_address(host)
     except ValueError:
         return None
+
+
+def resolve_location(base: str, location: bytes) -> str:
+    """The URL that a `Location` header means, to be normalised like any other. Spaces and other raw bytes are percent-encoded.
+
+    Raises:
+        BadUrl: the header does not hold a URL.
+    """
+    try:
+        return urljoin(base, quote(location, safe=_PRINTABLE))
+    except ValueError as error:
+        raise BadUrl("host", f"the URL has no valid host: {error}") from error
 
 
 def _split(url: str) -> SplitResult:

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.domain import urls
-from core.domain.urls import BadUrl, NormalisedUrl, literal_address, normalise
+from core.domain.urls import BadUrl, NormalisedUrl, literal_address, normalise, resolve_location
 
 NORMALISED = [
     ("http://example.com", "http://example.com/"),
@@ -140,6 +140,32 @@ def test_literal_addresses_are_told_from_names() -> None:
     assert literal_address("127.0.0.1") == IPv4Address("127.0.0.1")
     assert literal_address("::1") == IPv6Address("::1")
     assert literal_address("example.com") is None
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        (b"/a", "http://example.com/a"),
+        (b"b?c=d", "http://example.com/x/b?c=d"),
+        (b"?q", "http://example.com/x/y?q"),
+        (b"../z", "http://example.com/z"),
+        (b"//other.example/", "http://other.example/"),
+        (b"https://other.example", "https://other.example/"),
+        (b"/a b", "http://example.com/a%20b"),
+        ("/\u00fc".encode(), "http://example.com/%C3%BC"),
+        (b"/\xfc", "http://example.com/%FC"),
+        ("http://b\u00fccher.de/".encode(), "http://xn--bcher-kva.de/"),
+        (b"/100%", "http://example.com/100%"),
+    ],
+)
+def test_a_location_is_read_against_the_url_it_came_from(location: bytes, expected: str) -> None:
+    assert normalise(resolve_location("http://example.com/x/y", location)).url == expected
+
+
+@pytest.mark.parametrize("location", [b"http://[::1/", b"javascript:alert(1)", b"mailto:a@b", b"http://b\xfccher.de/"])
+def test_a_location_that_is_no_url_to_check_is_refused(location: bytes) -> None:
+    with pytest.raises(BadUrl):
+        normalise(resolve_location("http://example.com/", location))
 
 
 hosts = st.from_regex(r"[a-z0-9_.-]{1,30}", fullmatch=True)

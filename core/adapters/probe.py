@@ -1,0 +1,207 @@
+"""Checks websites: the name, the addresses, the transfer and every redirect, each hop judged like the first.
+
+One engine belongs to one event loop. Names are resolved by our resolver only, and libcurl gets the addresses that have passed the
+filter; the filter judges once more what libcurl is about to connect to.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+import certifi
+import pycurl
+
+from core.adapters.probe_addresses import AddressFilter
+from core.adapters.probe_certificates import CertificateMemory, read_not_after
+from core.adapters.probe_check import Check
+from core.adapters.probe_handle import Handle
+from core.adapters.probe_head import Head
+from core.adapters.probe_transfers import OK, Transfers, TransfersAborted
+from core.adapters.probe_verdicts import UP, Failure, Verdict, down, ends_without_a_word, from_errno, has_route, judge, unknown
+from core.adapters.resolver import Resolution, Resolver
+from core.domain.outcomes import Outcome, Reason
+from core.domain.probes import ProbeRequest, ProbeResult, is_accepted
+from core.domain.urls import BadUrl, NormalisedUrl, normalise, resolve_location
+
+IDLE_HANDLES: Final = 512
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_SHUTTING_DOWN: Final = unknown(Reason.SHUTTING_DOWN, "we are shutting down")
+_NAMES_OF_THEIRS: Final = frozenset({Reason.DNS_NXDOMAIN, Reason.DNS_NO_DATA, Reason.DNS_FAILURE})
+
+
+class ProbeEngine:
+    """Makes checks on the running event loop, as many at once as are asked for.
+
+    `private_targets` allows loopback, private and unique local addresses. `ca_file` holds the trusted authorities (PEM), those of
+    certifi by default. The engine owns its resolver and closes it.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        *,
+        private_targets: bool,
+        ca_file: str | None = None,
+        has_route: Callable[[str], bool] = has_route,
+    ) -> None:
+        self._resolver = resolver
+        self._transfers = Transfers(asyncio.get_running_loop())
+        self._filter = AddressFilter(private_targets=private_targets, has_route=has_route)
+        self._has_route = has_route
+        self._ca_file = ca_file or certifi.where()
+        self._certificates = CertificateMemory()
+        self._idle: list[Handle] = []
+        self._handles_made = 0
+        self._closed = False
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        """Make one check. Whatever happens is in the result; only cancelling raises."""
+        check = Check(request)
+        try:
+            url = normalise(request.url)
+            while not isinstance(step := await self._hop(check, url), Verdict):
+                url = step
+        except BadUrl as error:
+            step = unknown(Reason.INTERNAL, f"the URL cannot be checked: {error.message}")
+        except TransfersAborted as error:
+            step = _SHUTTING_DOWN if self._closed else unknown(Reason.INTERNAL, str(error))
+        except pycurl.error as error:
+            step = unknown(Reason.INTERNAL, f"libcurl refused the transfer: {error}")
+        return check.result(step)
+
+    async def close(self) -> None:
+        """End what is in flight as unknown (shutting down) and let go of everything."""
+        if self._closed:
+            return
+        self._closed = True
+        self._transfers.abort("closed")
+        await self._resolver.close()
+        self._transfers.close()
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _hop(self, check: Check, url: NormalisedUrl) -> Verdict | NormalisedUrl:
+        """One transfer to one URL: the verdict, or the URL that it redirects to."""
+        check.address = check.status_code = None
+        addresses = await self._addresses(check, url)
+        if isinstance(addresses, Verdict):
+            return addresses
+        left_ms = check.left_ms()
+        if left_ms <= 0:
+            return down(Reason.TIMEOUT, "no time was left to connect")
+        handle = self._idle.pop() if self._idle else self._new_handle()
+        try:
+            handle.aim(
+                url,
+                addresses,
+                method=check.method,
+                timeout_ms=left_ms,
+                verify_tls=check.request.verify_tls,
+                read_certificate=self._certificates.is_due(url, check.began),
+            )
+            code, message = await self._transfers.run(handle.curl)
+            step = self._after(check, url, handle, code, message)
+        except BaseException:
+            handle.close()
+            raise
+        self._give_back(handle)
+        return step
+
+    def _new_handle(self) -> Handle:
+        self._handles_made += 1
+        return Handle(self._handles_made, self._filter.refused, self._ca_file)
+
+    def _give_back(self, handle: Handle) -> None:
+        if self._closed or len(self._idle) >= IDLE_HANDLES:
+            handle.close()
+        else:
+            self._idle.append(handle)
+
+    async def _addresses(self, check: Check, url: NormalisedUrl) -> list[str] | Verdict:
+        if self._closed:
+            return _SHUTTING_DOWN
+        asked = monotonic()
+        resolution = self._resolver.known(url.host)
+        if resolution is None:
+            resolution = await self._resolver.resolve(url.host, max(check.left_ms(), 1) / 1000)
+        check.add_dns(monotonic() - asked)
+        if resolution.reason is not Reason.OK:
+            return _unresolved(url, resolution)
+        return self._filter.usable(resolution.addresses) or self._blocked(check, resolution.addresses[0])
+
+    def _blocked(self, check: Check, address: str) -> Verdict:
+        """The first hop is the user's own setting, which says nothing about the target; a redirect is the target's doing."""
+        check.address = address
+        outcome = Outcome.DOWN if check.redirects else Outcome.UNKNOWN
+        return Verdict(outcome, Reason.BLOCKED_ADDRESS, f"{address} is not allowed: {self._filter.refused(address)}")
+
+    def _after(self, check: Check, url: NormalisedUrl, handle: Handle, code: int, message: str) -> Verdict | NormalisedUrl:
+        check.address = handle.address
+        check.status_code = handle.head.status_code
+        connected = check.add_transfer(handle.curl, answered=handle.head.status_code is not None)
+        if url.scheme == "https":
+            self._see_certificate(check, url, handle)
+        if code == OK or handle.stopped or _ended_with_the_connection(handle.head, code, message):
+            return _answered(check, url, handle.head)
+        if handle.head.bad_status_line is not None:
+            return down(Reason.PROTOCOL_ERROR, f"not a status line: {handle.head.bad_status_line!r}")
+        if handle.refused is not None and handle.address is not None:
+            return self._blocked(check, handle.address)
+        if handle.local_errno:
+            return from_errno(handle.local_errno)
+        self._certificates.forget(url)
+        return judge(_failure(check, handle, code, message, connected=connected), self._has_route)
+
+    def _see_certificate(self, check: Check, url: NormalisedUrl, handle: Handle) -> None:
+        if handle.reads_certificate and (not_after := read_not_after(handle.curl)):
+            self._certificates.learn(url, not_after, check.began)
+        check.certificate_not_after = self._certificates.not_after(url)
+
+
+def _answered(check: Check, url: NormalisedUrl, head: Head) -> Verdict | NormalisedUrl:
+    request = check.request
+    status = head.status_code
+    if status is None or not head.is_complete:
+        return down(Reason.PROTOCOL_ERROR, "the answer ended within its head")
+    if request.follow_redirects and status in _REDIRECTS and head.location:
+        return _redirected(check, url, status, head.location)
+    if is_accepted(status, request.accepted_status):
+        return UP
+    return down(Reason.HTTP_STATUS, f"status {status}")
+
+
+def _ended_with_the_connection(head: Head, code: int, message: str) -> bool:
+    return head.is_complete and not head.is_delimited and ends_without_a_word(code, message)
+
+
+def _redirected(check: Check, url: NormalisedUrl, status: int, location: bytes) -> Verdict | NormalisedUrl:
+    try:
+        following = normalise(resolve_location(url.url, location))
+    except BadUrl as error:
+        return down(Reason.PROTOCOL_ERROR, f"{url.url} redirects to a URL that cannot be checked: {error.message}")
+    if len(check.redirects) >= check.request.max_redirects:
+        return down(Reason.REDIRECT_LIMIT, f"more than {check.request.max_redirects} redirects, the last to {following.url}")
+    check.redirects.append(following.url)
+    if (status == 303 and check.method != "HEAD") or (status in (301, 302) and check.method == "POST"):  # noqa: PLR2004  (RFC 9110)
+        check.method = "GET"
+    return following
+
+
+def _unresolved(url: NormalisedUrl, resolution: Resolution) -> Verdict:
+    outcome = Outcome.DOWN if resolution.reason in _NAMES_OF_THEIRS else Outcome.UNKNOWN
+    return Verdict(outcome, resolution.reason, f"{url.host}: {resolution.detail}")
+
+
+def _failure(check: Check, handle: Handle, code: int, message: str, *, connected: bool) -> Failure:
+    return Failure(
+        code=code,
+        message=message,
+        answered=handle.head.status_code is not None,
+        errno=handle.curl.getinfo(pycurl.OS_ERRNO),
+        connected=connected,
+        address=handle.address,
+        verify_result=handle.curl.getinfo(pycurl.SSL_VERIFYRESULT),
+        certificate_not_after=check.certificate_not_after,
+        at=check.started_at,
+    )

@@ -1,0 +1,82 @@
+"""One check on its way: what it has cost so far, and where it has been."""
+
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import pycurl
+
+from core.adapters.probe_verdicts import Verdict
+from core.domain.probes import ProbeRequest, ProbeResult, clean_text
+
+
+class Check:
+    """Starts when it is made. The attributes are those of the result; `method` may change on the way."""
+
+    __slots__ = (
+        "address",
+        "began",
+        "certificate_not_after",
+        "connect_us",
+        "dns_us",
+        "first_byte_us",
+        "method",
+        "redirects",
+        "request",
+        "started_at",
+        "status_code",
+        "tls_us",
+    )
+
+    def __init__(self, request: ProbeRequest) -> None:
+        self.request = request
+        self.method = request.method
+        self.started_at = datetime.now(UTC)
+        self.began = monotonic()
+        self.redirects: list[str] = []
+        self.address: str | None = None
+        self.status_code: int | None = None
+        self.certificate_not_after: datetime | None = None
+        self.dns_us: int | None = None
+        self.connect_us: int | None = None
+        self.tls_us: int | None = None
+        self.first_byte_us: int | None = None
+
+    def left_ms(self) -> int:
+        """Milliseconds until the time-out of the whole check."""
+        return self.request.timeout_ms - int((monotonic() - self.began) * 1000)
+
+    def add_dns(self, seconds: float) -> None:
+        """Add the time that a name took."""
+        self.dns_us = (self.dns_us or 0) + int(seconds * 1_000_000)
+
+    def add_transfer(self, curl: Any, *, answered: bool) -> bool:
+        """Add the phases of one hop (libcurl counts each from the start of the transfer). Returns whether it was connected."""
+        connected = curl.getinfo(pycurl.CONNECT_TIME_T)
+        if not connected:
+            return False
+        self.connect_us = (self.connect_us or 0) + connected - curl.getinfo(pycurl.NAMELOOKUP_TIME_T)
+        if secured := curl.getinfo(pycurl.APPCONNECT_TIME_T):
+            self.tls_us = (self.tls_us or 0) + secured - connected
+        if answered:
+            waited = curl.getinfo(pycurl.STARTTRANSFER_TIME_T) - curl.getinfo(pycurl.PRETRANSFER_TIME_T)
+            self.first_byte_us = (self.first_byte_us or 0) + waited
+        return True
+
+    def result(self, verdict: Verdict) -> ProbeResult:
+        """The check has ended."""
+        return ProbeResult(
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            started_at=self.started_at,
+            status_code=self.status_code,
+            detail=clean_text(verdict.detail) if verdict.detail else "",
+            dns_us=self.dns_us,
+            connect_us=self.connect_us,
+            tls_us=self.tls_us,
+            first_byte_us=self.first_byte_us,
+            total_us=int((monotonic() - self.began) * 1_000_000),
+            address=self.address,
+            redirects=tuple(self.redirects),
+            certificate_not_after=self.certificate_not_after,
+        )

@@ -1,0 +1,162 @@
+"""One easy handle of libcurl, prepared once and aimed at one target after the other.
+
+Everything that never changes is set when the handle is made; a hop sets its URL, its addresses and its time. That is safe because
+each hop sets everything that another may have set differently, and handles carry no cookies, credentials or connections.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+import pycurl
+
+from core.adapters.probe_head import Head
+from core.domain.urls import NormalisedUrl
+
+BODY_LIMIT: Final = 16 * 1024
+"""Bytes of a body that are read; then the transfer is stopped, which is no error."""
+KEY_SHARES: Final = "X25519:P-256:P-384:P-521"
+"""No post-quantum key share: it costs every handshake a key pair, and grows the first message beyond what some middleboxes let through."""
+_TAKES_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+
+type Guard = Callable[[str], str | None]
+"""Why an address must not be connected to, or None."""
+
+
+def _user_agent() -> str:
+    try:
+        release = version("uptimemonitor")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        release = "source"
+    return f"uptimemonitor/{release} (+https://github.com/uptimemonitor/uptimemonitor)"
+
+
+USER_AGENT: Final = _user_agent()
+
+
+class Handle:
+    """`number` is unique among the handles of one engine. After a transfer the attributes say what the callbacks saw."""
+
+    def __init__(self, number: int, guard: Guard, ca_file: str) -> None:
+        self.curl: Any = pycurl.Curl()
+        self.address: str | None = None
+        self.refused: str | None = None
+        self.local_errno = 0
+        self.stopped = False
+        self.head = Head()
+        self.reads_certificate = False
+        self._name = f"check-{number}.invalid"
+        self._guard = guard
+        self._ca_file = ca_file
+        self._body_bytes = 0
+        self._method = "GET"
+        self._port = 0
+        self._prepare()
+
+    def _prepare(self) -> None:
+        setopt = self.curl.setopt
+        setopt(pycurl.NOSIGNAL, 1)
+        setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        setopt(pycurl.USERAGENT, USER_AGENT)
+        setopt(pycurl.PROXY, "")
+        setopt(pycurl.FRESH_CONNECT, 1)
+        setopt(pycurl.FORBID_REUSE, 1)
+        setopt(pycurl.SSL_SESSIONID_CACHE, 0)
+        setopt(pycurl.SSL_EC_CURVES, KEY_SHARES)
+        setopt(pycurl.CAINFO, self._ca_file)
+        self.curl.unsetopt(pycurl.CAPATH)
+        setopt(pycurl.DNS_CACHE_TIMEOUT, -1)
+        setopt(pycurl.CONNECT_TO, [f"::{self._name}:"])
+        setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        setopt(pycurl.HEADERFUNCTION, self._on_header)
+        setopt(pycurl.WRITEFUNCTION, self._on_body)
+
+    def aim(
+        self,
+        url: NormalisedUrl,
+        addresses: Sequence[str],
+        *,
+        method: str,
+        timeout_ms: int,
+        verify_tls: bool,
+        read_certificate: bool,
+    ) -> None:
+        """Prepare for one hop. `addresses` are all that libcurl will ever know of the host's name."""
+        self.address = self.refused = None
+        self.local_errno = self._body_bytes = 0
+        self.stopped = False
+        self.head = Head()
+        if method != self._method:
+            self._set_method(method)
+        setopt = self.curl.setopt
+        setopt(pycurl.URL, url.url)
+        setopt(pycurl.RESOLVE, self._pins(url.port, addresses))
+        setopt(pycurl.TIMEOUT_MS, timeout_ms)
+        self.reads_certificate = read_certificate and url.scheme == "https"
+        if url.scheme == "https":
+            setopt(pycurl.SSL_VERIFYPEER, verify_tls)
+            setopt(pycurl.SSL_VERIFYHOST, 2 if verify_tls else 0)
+            setopt(pycurl.OPT_CERTINFO, read_certificate)
+
+    def close(self) -> None:
+        """Free the handle; it must not be in a transfer."""
+        self.curl.close()
+
+    def _pins(self, port: int, addresses: Sequence[str]) -> list[str]:
+        """A name of the handle's own for the addresses, so that no check ever sees those of another in libcurl's shared cache."""
+        pins = [f"{self._name}:{port}:{','.join(addresses)}"]
+        if self._port not in (0, port):
+            pins.insert(0, f"-{self._name}:{self._port}")
+        self._port = port
+        return pins
+
+    def _set_method(self, method: str) -> None:
+        self.curl.reset()
+        self._prepare()
+        self._method = method
+        if method == "HEAD":
+            self.curl.setopt(pycurl.NOBODY, 1)
+        elif method != "GET":
+            self.curl.setopt(pycurl.CUSTOMREQUEST, method)
+            if method in _TAKES_BODY:
+                self.curl.setopt(pycurl.POSTFIELDS, "")
+
+    def _open_socket(self, _purpose: int, address: Any) -> Any:
+        """Called as libcurl is about to connect: judge the very address that it has, then give it a socket."""
+        self.address = address.addr[0]
+        self.refused = self._guard(self.address)
+        if self.refused is not None:
+            return pycurl.SOCKET_BAD
+        try:
+            return _Handover(socket.socket(address.family, address.socktype, address.protocol).detach())
+        except OSError as error:
+            self.local_errno = error.errno or 0
+            return pycurl.SOCKET_BAD
+
+    def _on_header(self, line: bytes) -> int | None:
+        return None if self.head.take(line) else 0
+
+    def _on_body(self, data: bytes) -> int | None:
+        self._body_bytes += len(data)
+        if self.head.is_redirect or self._body_bytes >= BODY_LIMIT:
+            self.stopped = True
+            return 0
+        return None
+
+
+class _Handover:
+    """A descriptor that pycurl duplicates; ours closes when pycurl lets go of this object."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def __del__(self) -> None:
+        os.close(self._fd)

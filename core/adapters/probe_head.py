@@ -1,0 +1,47 @@
+"""The head of an answer, line by line as libcurl reads it. libcurl itself is lenient: `HTTP/1.1 2000 OK` is status 200 to it."""
+
+import re
+from typing import Final
+
+_STATUS_LINE: Final = re.compile(rb"HTTP/[0-9](?:\.[0-9])? ([1-9][0-9]{2})(?: .*)?\r?\n?", re.DOTALL)
+_LOCATION: Final = b"location:"
+_DELIMITERS: Final = (b"content-length:", b"transfer-encoding:")
+_LONGEST_NAME: Final = max(map(len, _DELIMITERS))
+
+
+class Head:
+    """What a check needs of the head; each interim answer (1xx) starts it anew. Not `is_delimited`: the body ends with the connection."""
+
+    __slots__ = ("bad_status_line", "is_complete", "is_delimited", "is_redirect", "location", "status_code")
+
+    def __init__(self) -> None:
+        self.status_code: int | None = None
+        self.bad_status_line: bytes | None = None
+        self.location: bytes | None = None
+        self.is_redirect = False
+        self.is_complete = False
+        self.is_delimited = False
+
+    def take(self, line: bytes) -> bool:
+        """Read one line, line end included. Returns whether to go on."""
+        if line.startswith(b"HTTP/"):
+            return self._start(line)
+        name = line[:_LONGEST_NAME].lower()
+        if name.startswith(_DELIMITERS):
+            self.is_delimited = True
+        elif name.startswith(_LOCATION):
+            self.location = line[len(_LOCATION) :].strip()
+        elif line in (b"\r\n", b"\n"):
+            self.is_complete = True
+        return True
+
+    def _start(self, line: bytes) -> bool:
+        status = _STATUS_LINE.fullmatch(line)
+        self.location = None
+        self.is_complete = self.is_delimited = False
+        if status is None:
+            self.bad_status_line = line
+            return False
+        self.status_code = int(status[1])
+        self.is_redirect = 300 <= self.status_code < 400  # noqa: PLR2004  (3xx)
+        return True
