@@ -9,6 +9,8 @@ from psycopg_pool import ConnectionPool
 
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
+RECONNECT_TIMEOUT_S = 10.0
+"""A pool's delay between attempts doubles until it gives up; giving up early bounds how long it sleeps while PostgreSQL is back."""
 
 type Connection = psycopg.Connection[TupleRow]
 type Pool = ConnectionPool[psycopg.Connection[TupleRow]]
@@ -25,6 +27,7 @@ def open_pool(dsn: str, *, application: str, size: int) -> Pool:
         min_size=1,
         max_size=size,
         open=True,
+        reconnect_timeout=RECONNECT_TIMEOUT_S,
         check=ConnectionPool.check_connection,
         name=application,
     )

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from celery.schedules import crontab
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from core.adapters.task_queue import TRANSPORT_OPTIONS
 from core.checker.settings import process_settings
@@ -30,12 +30,13 @@ broker_connection_max_retries: Final = None
 """For ever: a worker that gives up on its broker is a worker that somebody has to find."""
 broker_channel_error_retry: Final = True
 
+override_backends: Final = {"db": "core.checker.results:ForgivingResults"}
 result_backend: Final = f"db+postgresql+psycopg://{_database_rest}"
 result_expires: Final = 86_400
 database_create_tables_at_setup: Final = False
 """The tables are made with the first result: a worker must start while PostgreSQL is away."""
 
-task_queues: Final = tuple(Queue(name) for name in QUEUES)
+task_queues: Final = tuple(Queue(name, Exchange(name), routing_key=name) for name in QUEUES)
 task_default_queue: Final = DEFAULT
 task_routes: Final = {name: {"queue": queue} for name, queue in QUEUE_OF.items()}
 task_create_missing_queues: Final = False
