@@ -9,7 +9,7 @@ import argparse
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -27,7 +27,7 @@ from core.local.journal import Entry, read_living
 from core.logs import configure, get_logger
 
 BODY_LIMIT = 16 * 1024 * 1024
-DATABASE_PAUSE_S = 0.5
+DATABASE_PAUSE_S = 0.25
 _log = get_logger(__name__)
 
 
@@ -81,14 +81,17 @@ def replay(entries: Sequence[Entry]) -> None:
             _log.error("aws.not_replayed", request_id=str(entry.id), status_code=result["statusCode"])
 
 
-def when_database_answers(work: Callable[[], None]) -> None:
-    """Do the work, again and again while PostgreSQL is away: an incomplete stand-in must not open."""
+def restore_when_possible(settings: AwsSettings, journal: Path) -> None:
+    """Restore, again and again while PostgreSQL is away or has no schema yet: an incomplete stand-in must not open."""
+    dsn = settings.database_url.reveal()
     while True:
         try:
-            work()
+            psycopg.connect(dsn, connect_timeout=2).close()  # fails at once where a pool would wait and back off
+            with open_pool(dsn, application="aws-stand-in", size=1) as pool:
+                restore(pool, settings, journal)
             return
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            _log.warning("aws.waiting_for_database", error=str(error))
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, PoolTimeout) as error:
+            _log.info("aws.waiting_for_database", error=str(error))
             time.sleep(DATABASE_PAUSE_S)
 
 
@@ -106,8 +109,7 @@ def main() -> None:
     clients = aws_resources.AwsClients.make(settings.region)
     vault_keys = settings.vault_keys.reveal().split(",")
     aws_resources.create_resources(clients, settings.names, vault_keys=vault_keys, email_from=settings.email_from)
-    with open_pool(settings.database_url.reveal(), application="aws-stand-in", size=1) as pool:
-        when_database_answers(lambda: restore(pool, settings, options.journal))
+    restore_when_possible(settings, options.journal)
     stop = threading.Event()
     tidy = (stop, settings.region, settings.names.heartbeats_table)
     threading.Thread(target=aws_upkeep.tidy_until, args=tidy, name="tidy", daemon=True).start()

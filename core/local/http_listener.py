@@ -5,6 +5,7 @@ when `REQUEST_TIMEOUT_S` has passed since the first byte of its request, however
 """
 
 import io
+import re
 import select
 import signal
 import socket
@@ -29,7 +30,10 @@ REQUEST_TIMEOUT_S = 20.0
 
 MAX_CONNECTIONS = 256
 DRAIN_TIMEOUT_S = 3.0
+LINGER_S = 1.0
+LINGER_BYTES = 16 * 1024 * 1024
 CHUNK_HEAD_LIMIT = 1024
+CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,8}")
 
 _log = get_logger(__name__)
 
@@ -121,12 +125,17 @@ class _Connection(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         self.close_connection = True
         try:
+            self._take_turn()
+        except (TimeoutError, ConnectionError):
+            self.close_connection = True
+
+    def _take_turn(self) -> None:
+        try:
             if self._read_head():
                 self._answer(self._read_request())
         except BadRequest as error:
             self._send(Response(error.status, f'{{"message": "{error}"}}'.encode()), close=True)
-        except (TimeoutError, ConnectionError):
-            self.close_connection = True
+            self._linger()
 
     def _read_head(self) -> bool:
         self._patient.deadline = time.monotonic() + IDLE_TIMEOUT_S
@@ -167,10 +176,9 @@ class _Connection(BaseHTTPRequestHandler):
         parts = bytearray()
         while True:
             head = self.rfile.readline(CHUNK_HEAD_LIMIT).split(b";")[0].strip()
-            try:
-                size = int(head, 16)
-            except ValueError:
-                raise BadRequest(HTTPStatus.BAD_REQUEST, "Bad chunk") from None
+            if not CHUNK_SIZE.fullmatch(head):
+                raise BadRequest(HTTPStatus.BAD_REQUEST, "Bad chunk")
+            size = int(head, 16)
             if size == 0:
                 while self.rfile.readline(CHUNK_HEAD_LIMIT).strip():
                     pass
@@ -179,7 +187,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.rfile.readline(CHUNK_HEAD_LIMIT)
 
     def _read_exactly(self, size: int, total: int) -> bytes:
-        if size < 0 or total > self.server.body_limit:
+        if total > self.server.body_limit:
             raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Too Long")
         data = self.rfile.read(size)
         if len(data) < size:
@@ -194,6 +202,14 @@ class _Connection(BaseHTTPRequestHandler):
                 _log.exception("http.failed", method=request.method, target=request.target)
                 response = Response(HTTPStatus.INTERNAL_SERVER_ERROR, b'{"message": "Internal server error"}')
             self._send(response, close=self._client_wants_close() or self.server.stopping)
+
+    def _linger(self) -> None:
+        """Take in what the client is still sending: closing at once would reset the connection before it reads the answer."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self._patient.deadline = time.monotonic() + LINGER_S
+        left = LINGER_BYTES
+        while left > 0 and (data := self.rfile.read1(65_536)):
+            left -= len(data)
 
     def _client_wants_close(self) -> bool:
         wanted = self.headers.get("Connection", "").lower()

@@ -3,19 +3,15 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import boto3
 import psycopg
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from core.contracts.names import EVENT_SOURCE, Names
@@ -25,78 +21,15 @@ from core.local.http_listener import Request
 from core.local.journal import Entry, Journal
 from core.local.postgres import PostgresServer
 from tests.conftest import TEMPLATE, free_port
+from tests.integration.local.stand_ins import NAMES, NOW, REGION, StandIn, fresh_database, insert_heartbeat, stand_in, state_of
 from tests.processes import module_process, wait_for_port
-
-REGION = "eu-west-1"
-NAMES = Names("standin")
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class StandIn:
-    """A running stand-in."""
-
-    url: str
-    pid: int
-
-    def client(self, service: str, **config: Any) -> Any:
-        return boto3.client(  # type: ignore[call-overload]  # the stubs tell services apart by literals
-            service, region_name=REGION, endpoint_url=self.url, config=Config(retries={"total_max_attempts": 1}, **config)
-        )
-
-
-@contextmanager
-def stand_in(database_url: str, journal: Path, port: int | None = None) -> Iterator[StandIn]:
-    """Start `python -m core.local.aws` and wait until its port opens."""
-    port = port or free_port()
-    environ = {
-        "UPTIME_ENV": NAMES.env,
-        "DATABASE_URL": database_url,
-        "EMAIL_FROM": "Monitor <monitor@example.com>",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-    }
-    with module_process("core.local.aws", ["--port", str(port), "--journal", str(journal)], environ) as process:
-        wait_for_port(port, process=process)
-        yield StandIn(f"http://127.0.0.1:{port}", process.pid)
 
 
 @pytest.fixture(scope="module")
 def aws(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     """One stand-in for the tests that need nothing in PostgreSQL; each leaves its queues empty."""
-    name = f"standin_{uuid4().hex}"
-    with psycopg.connect(postgres_server.dsn("postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    with stand_in(postgres_server.dsn(name), tmp_path_factory.mktemp("journal")) as running:
+    with stand_in(fresh_database(postgres_server), tmp_path_factory.mktemp("journal")) as running:
         yield running
-
-
-type MakeHeartbeat = Callable[..., UUID]
-
-
-@pytest.fixture
-def make_heartbeat(database_url: str) -> MakeHeartbeat:
-    """Insert a heartbeat; returns its id."""
-
-    def make(last_sequence: int = 0, last_success_at: datetime | None = None) -> UUID:
-        with psycopg.connect(database_url, autocommit=True) as connection:
-            workspace, uid = uuid4(), uuid4()
-            connection.execute("INSERT INTO workspace (id, name, created_at) VALUES (%s, 'w', %s)", (workspace, NOW))
-            row = connection.execute(
-                "INSERT INTO monitor (uid, workspace_id, kind, name, tags, updated_at) "
-                "VALUES (%s, %s, 'heartbeat', 'h', '{}', %s) RETURNING id",
-                (uid, workspace, NOW),
-            ).fetchone()
-            assert row
-            connection.execute(
-                "INSERT INTO heartbeat (monitor_id, period_s, grace_s, config_version) VALUES (%s, 60, 60, 1)", row
-            )
-            connection.execute(
-                "INSERT INTO heartbeat_state (monitor_id, last_sequence, verdict_sequence, last_success_at) VALUES (%s, %s, %s, %s)",
-                (row[0], last_sequence, last_sequence, last_success_at),
-            )
-            return uid
-
-    return make
 
 
 def ping_event(heartbeat: UUID, request_id: UUID, at: datetime, action: str | None = None) -> bytes:
@@ -106,14 +39,6 @@ def ping_event(heartbeat: UUID, request_id: UUID, at: datetime, action: str | No
     route = Route("/ping/{token}/{action}" if action else "/ping/{token}", parameters)
     event = proxy_event(Request("GET", path, (), b"", "127.0.0.1"), route, request_id, round(at.timestamp() * 1000), binary=True)
     return json.dumps(event).encode()
-
-
-def state_of(aws: StandIn, heartbeat: UUID) -> dict[str, Any] | None:
-    found = aws.client("dynamodb").get_item(
-        TableName=NAMES.heartbeats_table, Key={"pk": {"S": str(heartbeat)}, "sk": {"S": "state"}}, ConsistentRead=True
-    )
-    item: dict[str, Any] | None = found.get("Item")
-    return item
 
 
 def publish(aws: StandIn, detail_type: str, detail: dict[str, Any]) -> None:
@@ -175,8 +100,8 @@ def test_an_event_arrives_in_its_queue_as_eventbridge_writes_it(aws: StandIn, de
     assert [receive(aws, other) for other in others] == [[], []]
 
 
-def test_heartbeats_are_there_when_the_port_opens(database_url: str, tmp_path: Path, make_heartbeat: MakeHeartbeat) -> None:
-    fresh, pinged = make_heartbeat(), make_heartbeat(last_sequence=41, last_success_at=NOW)
+def test_heartbeats_are_there_when_the_port_opens(database_url: str, tmp_path: Path) -> None:
+    fresh, pinged = insert_heartbeat(database_url), insert_heartbeat(database_url, last_sequence=41, last_success_at=NOW)
     with stand_in(database_url, tmp_path) as aws:
         assert state_of(aws, fresh)
         item = state_of(aws, pinged)
@@ -186,10 +111,8 @@ def test_heartbeats_are_there_when_the_port_opens(database_url: str, tmp_path: P
         assert state_of(aws, uuid4()) is None
 
 
-def test_pings_of_the_journal_that_postgresql_lacks_are_recorded_in_order(
-    database_url: str, tmp_path: Path, make_heartbeat: MakeHeartbeat
-) -> None:
-    heartbeat = make_heartbeat(last_sequence=41, last_success_at=NOW)
+def test_pings_of_the_journal_that_postgresql_lacks_are_recorded_in_order(database_url: str, tmp_path: Path) -> None:
+    heartbeat = insert_heartbeat(database_url, last_sequence=41, last_success_at=NOW)
     stored, failed, succeeded, unknown = (uuid4() for _ in range(4))
     journal = Journal(tmp_path)
     for request_id, target, second, action in (
@@ -217,17 +140,21 @@ def test_pings_of_the_journal_that_postgresql_lacks_are_recorded_in_order(
         assert pinged == [str(failed), str(succeeded)]
 
 
-def test_the_port_stays_shut_while_postgresql_is_away(tmp_path: Path) -> None:
-    port = free_port()
-    environ = {
-        "UPTIME_ENV": "x",
-        "DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none",
-        "EMAIL_FROM": "a@example.com",
-    }
-    with module_process("core.local.aws", ["--port", str(port), "--journal", str(tmp_path)], environ) as process:
+def test_the_port_stays_shut_until_postgresql_has_its_schema(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    name, port = f"late_{uuid4().hex}", free_port()
+    environ = {"UPTIME_ENV": "x", "DATABASE_URL": postgres_server.dsn(name), "EMAIL_FROM": "a@example.com"}
+    with (
+        module_process("core.local.aws", ["--port", str(port), "--journal", str(tmp_path)], environ) as process,
+        psycopg.connect(postgres_server.dsn("postgres"), autocommit=True) as admin,
+    ):
         with pytest.raises(AssertionError, match="did not hold"):
-            wait_for_port(port, 5)
-        assert process.poll() is None, "it must wait, not die"
+            wait_for_port(port, 3, process)
+        admin.execute(f"CREATE DATABASE {name}")
+        with pytest.raises(AssertionError, match="did not hold"):
+            wait_for_port(port, 1, process)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        wait_for_port(port, process=process)
 
 
 def test_concurrent_transactions_neither_lose_nor_undo_each_others_writes(aws: StandIn) -> None:

@@ -9,27 +9,22 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
-import psycopg
 import pytest
 
 from core.contracts.names import Names
 from core.local.lambda_context import LambdaContext
 from core.local.lambda_runner import LambdaRunner, Slots, is_done, sqs_event
 from core.local.postgres import PostgresServer
-from tests.conftest import TEMPLATE, free_port
-from tests.integration.local.test_aws import StandIn, stand_in
+from tests.conftest import free_port
+from tests.integration.local.stand_ins import REGION, StandIn, fresh_database, stand_in
 from tests.processes import module_process, wait_until
 
-REGION = "eu-west-1"
 MESSAGE = {"MessageId": "m1", "ReceiptHandle": "r1", "Body": "{}", "Attributes": {"ApproximateReceiveCount": "2"}}
 
 
 @pytest.fixture(scope="module")
 def aws(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    name = f"runner_{uuid4().hex}"
-    with psycopg.connect(postgres_server.dsn("postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    with stand_in(postgres_server.dsn(name), tmp_path_factory.mktemp("journal")) as running:
+    with stand_in(fresh_database(postgres_server), tmp_path_factory.mktemp("journal")) as running:
         yield running
 
 
