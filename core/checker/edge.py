@@ -4,6 +4,7 @@ import os
 from functools import cache
 
 from core.adapters.event_bus import EventBus, connect_bus
+from core.adapters.heartbeat_table import HeartbeatTable
 from core.checker.relay import RelayOnce
 from core.checker.runtime import runtime
 from core.checker.settings import process_settings
@@ -15,12 +16,21 @@ from core.flows.alerts import relay_outbox
 @cache
 def event_bus() -> EventBus:
     """The bus of this environment."""
-    env = Env(os.environ)
-    region = env.text("AWS_REGION", env.text("AWS_DEFAULT_REGION", "eu-west-1"))
-    return connect_bus(Names(process_settings().uptime_env).bus, region)
+    return connect_bus(Names(process_settings().uptime_env).bus, _region())
+
+
+@cache
+def heartbeat_table() -> HeartbeatTable:
+    """What the edge knows of heartbeats."""
+    return HeartbeatTable(Names(process_settings().uptime_env), _region())
 
 
 @cache
 def relay() -> RelayOnce:
     """The relay of this process, from the outbox to the bus."""
     return RelayOnce(lambda: relay_outbox(runtime().pool, event_bus()))
+
+
+def _region() -> str:
+    env = Env(os.environ)
+    return env.text("AWS_REGION", env.text("AWS_DEFAULT_REGION", "eu-west-1"))

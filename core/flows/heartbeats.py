@@ -20,13 +20,16 @@ from core.contracts.events import Detail, HeartbeatPinged
 from core.domain import heartbeat as rules
 from core.domain.heartbeat import Heartbeat, PingFact
 from core.domain.heartbeat_watch import MARGIN, Missed, Postponed, Projection, judge
-from core.domain.transitions import Transition
+from core.domain.transitions import CameUp, MonitorRef, Transition
 from core.flows.incidents import record_transitions
 from core.logs import get_logger
 
 log = get_logger(__name__)
 
 DUE_LIMIT: Final = 1000
+DUE_ROUNDS: Final = 20
+"""After so many times the limit the next tick goes on."""
+
 SWEEP_AFTER: Final = timedelta(seconds=30)
 """How long a ping may be on its way before it is published again."""
 
@@ -41,11 +44,26 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a flow did. After the commit: kick `alert_ids`, count `pings` and `transitions`."""
+    """What a flow did. After the commit: kick `alert_ids`, and count the rest (`core.flows.heartbeat_metrics`).
+
+    `downtimes` are the lengths of the outages that ended; `judged` says how many heartbeats the detector is done with for now.
+    """
 
     alert_ids: list[UUID] = field(default_factory=list)
     pings: list[Counted] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
+    downtimes: list[tuple[MonitorRef, timedelta]] = field(default_factory=list)
+    judged: int = 0
+
+    def add(self, other: "Applied") -> "Applied":
+        """Both together."""
+        return Applied(
+            self.alert_ids + other.alert_ids,
+            self.pings + other.pings,
+            self.transitions + other.transitions,
+            self.downtimes + other.downtimes,
+            self.judged + other.judged,
+        )
 
 
 def apply_pings(connection: Connection, pings: Sequence[Detail[HeartbeatPinged]], now: datetime) -> Applied:
@@ -60,21 +78,27 @@ def apply_pings(connection: Connection, pings: Sequence[Detail[HeartbeatPinged]]
             store.insert_pings(connection, [_row(heartbeats[p.heartbeat_id], p) for p in known.values()]) if known else set()
         )
         new = [known[ping_id] for ping_id in inserted]
-        changed, transitions = _step(heartbeats, new)
+        changed, transitions, downtimes = _step(heartbeats, new)
         if changed:
             store.save(connection, changed)
         if resumed := [h.monitor.id for h in changed if heartbeats[h.monitor.uid].paused_at and h.paused_at is None]:
             store.resume(connection, resumed, now)
         alert_ids = _record(connection, transitions, now)
     after = {h.monitor.uid: h for h in changed}
-    return Applied(alert_ids, [Counted(after[ping.heartbeat_id], ping) for ping in new], transitions)
+    return Applied(alert_ids, [Counted(after[ping.heartbeat_id], ping) for ping in new], transitions, downtimes)
 
 
 def judge_due(pool: Pool, table: HeartbeatTable, now: datetime, limit: int = DUE_LIMIT) -> Applied:
-    """Judge every heartbeat whose deadline has passed, at most `limit`. An unreachable edge judges nobody."""
-    with pool.connection() as connection:
-        overdue = store.due(connection, now - MARGIN, limit)
-    return _judge(pool, table, overdue, now)
+    """Judge every heartbeat whose deadline has passed, `limit` in each transaction. An unreachable edge judges nobody."""
+    applied = Applied()
+    for _ in range(DUE_ROUNDS):
+        with pool.connection() as connection:
+            overdue = store.due(connection, now - MARGIN, limit)
+        part = _judge(pool, table, overdue, now)
+        applied = applied.add(part)
+        if len(overdue) < limit or not part.judged:
+            break
+    return applied
 
 
 def judge_one(pool: Pool, table: HeartbeatTable, uid: UUID, now: datetime) -> Applied:
@@ -113,17 +137,22 @@ def _row(heartbeat: Heartbeat, ping: HeartbeatPinged) -> store.PingRow:
     )
 
 
-def _step(heartbeats: dict[UUID, Heartbeat], pings: Iterable[HeartbeatPinged]) -> tuple[list[Heartbeat], list[Transition]]:
-    """The heartbeats that these pings change, and what follows, each heartbeat's in order."""
+def _step(
+    heartbeats: dict[UUID, Heartbeat], pings: Iterable[HeartbeatPinged]
+) -> tuple[list[Heartbeat], list[Transition], list[tuple[MonitorRef, timedelta]]]:
+    """The heartbeats that these pings change, what follows (each heartbeat's in order), and how long ended outages were."""
     changed: dict[UUID, Heartbeat] = {}
     transitions: list[Transition] = []
+    downtimes: list[tuple[MonitorRef, timedelta]] = []
     for ping in sorted(pings, key=lambda ping: ping.sequence):
         before = changed.get(ping.heartbeat_id, heartbeats[ping.heartbeat_id])
         fact = PingFact(ping.sequence, ping.kind, ping.exit_status, ping.pinged_at)
         changed[ping.heartbeat_id], transition = rules.step(before, fact)
         if transition:
             transitions.append(transition)
-    return sorted(changed.values(), key=lambda heartbeat: heartbeat.monitor.id), transitions
+        if isinstance(transition, CameUp) and before.state.changed_at:
+            downtimes.append((transition.monitor, max(transition.at - before.state.changed_at, timedelta())))
+    return sorted(changed.values(), key=lambda heartbeat: heartbeat.monitor.id), transitions, downtimes
 
 
 def _record(connection: Connection, transitions: Sequence[Transition], now: datetime) -> list[UUID]:
@@ -158,7 +187,7 @@ def _judge(pool: Pool, table: HeartbeatTable, overdue: Sequence[Heartbeat], now:
     except EdgeUnreachable as error:
         log.warning("heartbeat.edge_unreachable", overdue=len(overdue), error=str(error))
         return Applied()
-    return Applied(alert_ids, [], transitions)
+    return Applied(alert_ids, transitions=transitions, judged=len(overdue))
 
 
 def _made_anew(table: HeartbeatTable, lost: Sequence[Heartbeat], now: datetime) -> list[tuple[int, datetime]]:

@@ -1,0 +1,87 @@
+"""What is done with the messages of each queue. The body of a message is a whole EventBridge event."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from core.adapters.database import Pool
+from core.adapters.heartbeat_table import EdgeUnreachable, HeartbeatTable
+from core.adapters.queues import Message
+from core.adapters.task_queue import TaskQueue
+from core.contracts.events import Detail, HeartbeatPinged, decode
+from core.flows import alert_metrics
+from core.flows.alerts import apply_receipt
+from core.flows.heartbeat_metrics import HeartbeatSeries
+from core.flows.heartbeats import apply_pings
+from core.logs import get_logger
+
+log = get_logger(__name__)
+
+CONNECTION_TIMEOUT_S = 5.0
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """The parts of an EventBridge event that matter here; `detail` stays JSON."""
+
+    detail_type: str = msgspec.field(name="detail-type")
+    detail: msgspec.Raw
+
+
+class PingHandler:
+    """Stores pings, then forgets their pending markers."""
+
+    def __init__(self, pool: Pool, table: HeartbeatTable, tasks: TaskQueue, series: HeartbeatSeries) -> None:
+        self._pool = pool
+        self._table = table
+        self._tasks = tasks
+        self._series = series
+
+    def __call__(self, messages: Sequence[Message]) -> None:
+        """One transaction for the whole batch.
+
+        Raises:
+            msgspec.DecodeError: one is no HeartbeatPinged.
+            psycopg.Error: nothing was stored.
+        """
+        pings = [_ping(message) for message in messages]
+        with self._pool.connection(CONNECTION_TIMEOUT_S) as connection:
+            applied = apply_pings(connection, pings, datetime.now(UTC))
+        self._tasks.kick_alerts(applied.alert_ids)
+        self._series.count(applied)
+        log.info("inbox.pings", received=len(pings), stored=len(applied.pings), changes=len(applied.transitions))
+        try:
+            self._table.settle(ping.data.ping_id for ping in pings)
+        except EdgeUnreachable as error:
+            log.warning("inbox.not_settled", pings=len(pings), error=str(error))
+
+
+class ReceiptHandler:
+    """Writes receipts into their deliveries."""
+
+    def __init__(self, pool: Pool, receipt_timeout: timedelta) -> None:
+        self._pool = pool
+        self._receipt_timeout = receipt_timeout
+
+    def __call__(self, messages: Sequence[Message]) -> None:
+        """A transaction for each receipt; one that was written before changes and counts nothing.
+
+        Raises:
+            msgspec.DecodeError: one is no receipt.
+            ValueError: as above.
+            psycopg.Error: that receipt, and those after it, were not written.
+        """
+        for message in messages:
+            envelope = msgspec.json.decode(message.body, type=Envelope)
+            with self._pool.connection(CONNECTION_TIMEOUT_S) as connection:
+                change = apply_receipt(
+                    connection, envelope.detail_type, bytes(envelope.detail), datetime.now(UTC), self._receipt_timeout
+                )
+            alert_metrics.count(change)
+
+
+def _ping(message: Message) -> Detail[HeartbeatPinged]:
+    envelope = msgspec.json.decode(message.body, type=Envelope)
+    if envelope.detail_type != HeartbeatPinged.__name__:
+        raise msgspec.ValidationError(f"{envelope.detail_type!r} is no ping")
+    return decode(HeartbeatPinged, bytes(envelope.detail))
