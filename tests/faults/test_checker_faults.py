@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -154,10 +155,12 @@ def test_the_database_restarts(database: Database, fleet: Fleet, target: Target,
 
 
 def test_what_a_killed_worker_held_is_checked_by_another_when_its_lease_ends(database: Database, fleet: Fleet) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with ExitStack() as sockets:
+        silent = sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
         watch(database, f"http://127.0.0.1:{silent.getsockname()[1]}/", 3, timeout_ms=3000)
         fleet.start()
-        until(lambda: database.ask("SELECT count(*) FROM website_state WHERE lease_id IS NOT NULL") == [(3,)], 40)
+        silent.settimeout(40)
+        held = [sockets.enter_context(silent.accept()[0]) for _ in range(3)]
         fleet.kill("worker")
         killed_at = datetime.now(UTC)
         leases = dict(database.ask("SELECT monitor_id, leased_until FROM website_state WHERE lease_id IS NOT NULL"))
@@ -165,7 +168,7 @@ def test_what_a_killed_worker_held_is_checked_by_another_when_its_lease_ends(dat
         again = f"SELECT monitor_id, min(checked_at) FROM check_result WHERE checked_at > '{killed_at}' GROUP BY monitor_id"
         until(lambda: len(database.ask(again)) == 3, 60)
         rechecked = dict(database.ask(again))
-    assert leases
+    assert len(held) == len(leases) == 3
     assert all(rechecked[monitor_id] >= leased_until for monitor_id, leased_until in leases.items())
 
 
