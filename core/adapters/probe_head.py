@@ -43,5 +43,5 @@ class Head:
             self.bad_status_line = line
             return False
         self.status_code = int(status[1])
-        self.is_redirect = 300 <= self.status_code < 400  # noqa: PLR2004  (3xx)
+        self.is_redirect = 300 <= self.status_code < 400  # noqa: PLR2004  (the 3xx of HTTP)
         return True

@@ -25,7 +25,7 @@ print(time.perf_counter() - wall, time.process_time() - cpu)
 
 def run(quick: bool) -> dict[str, float]:
     """Seconds to import each entry point, clients included; with the CPU seconds in it, which a busy machine does not stretch."""
-    figures = {}
+    figures: dict[str, float] = {}
     for key, module in ENTRY_POINTS.items():
         _import(module)  # writes the bytecode, as a Lambda's bundle and an image have it
         wall, cpu = zip(*(_import(module) for _ in range(QUICK_PROCESSES if quick else PROCESSES)), strict=True)
