@@ -17,6 +17,10 @@ from core.local.settings import ENVIRONMENT, REGION, BoxSettings
 LOOPBACK = "127.0.0.1"
 EMAIL_FROM = "Uptime Monitor <alerts@uptimemonitor.invalid>"
 WEB = ("--workers", "1", "--blocking-threads", "4", "--no-ws", "--http", "1", "--log-level", "warning")
+LOG_LEVEL = "INFO"
+NO_RESULTS = {"CELERY_RESULT_BACKEND": "disabled"}
+"""For processes whose tasks have no results: SQLAlchemy alone is half a second and 25 MB."""
+
 WORKER_READY = "uptime_celery_worker_pool_size{"
 """A worker shows the size of its pool once it takes tasks."""
 
@@ -94,6 +98,7 @@ def environ(box: Box, inherited: Mapping[str, str]) -> dict[str, str]:
         "RECEIPT_TIMEOUT_S": str(box.settings.receipt_timeout_s),
         "EMAIL_TRANSPORT": kept.get("EMAIL_TRANSPORT") or f"smtp://{LOOPBACK}:{box.settings.ports.smtp}",
         "EMAIL_FROM": kept.get("EMAIL_FROM") or EMAIL_FROM,
+        "DRAIN_S": kept.get("DRAIN_S") or "1",
         "DATABASE_CONNECTIONS": kept.get("DATABASE_CONNECTIONS") or "4",
         "WEB_DATABASE_POOL": kept.get("WEB_DATABASE_POOL") or "4",
         "DJANGO_SETTINGS_MODULE": "core.api.settings",
@@ -179,6 +184,7 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
             wave=1,
             ports=(ports.aws,),
             environ=env,
+            stop_signal=signal.SIGKILL,  # it keeps nothing, and a polite stop waits for polls that nobody reads any more
         ),
         Spec(
             "mail",
@@ -192,7 +198,6 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
             "demo",
             _python("core.local.demo_target", *host, "--port", str(ports.demo)),
             TcpReady(LOOPBACK, ports.demo),
-            wave=3,
             ports=(ports.demo,),
             environ=env,
         ),
@@ -201,7 +206,6 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
             _python("core.local.gateway", *bind, "--port", str(ports.gateway), "--journal", str(box.home.journal)),
             TcpReady(box.settings.local_host, ports.gateway),
             after=("schema",),
-            wave=3,
             ports=(ports.gateway,),
             environ=env,
         ),
@@ -218,8 +222,18 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
 def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
     """What runs on ECS in production."""
     ports, bind = box.settings.ports, box.settings.bind
-    celery = _python("celery", "-A", "core.checker.app")
-    worker = (*celery, "worker", "-P", "threads", "--without-gossip", "--without-mingle", "--without-heartbeat")
+    celery = _python("celery", "--quiet", "-A", "core.checker.app")
+    worker = (
+        *celery,
+        "worker",
+        "--loglevel",
+        LOG_LEVEL,
+        "-P",
+        "threads",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    )
     return [
         Spec(
             "web",
@@ -228,7 +242,6 @@ def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
             ),
             HttpReady(box.settings.local_host, ports.web, "/health/"),
             after=("schema", *_broker(box)),
-            wave=3,
             ports=(ports.web,),
             environ=env,
         ),
@@ -245,12 +258,15 @@ def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
             (*worker, "-n", "schedule@box", "-c", "2", "-Q", "schedule"),
             HttpReady(LOOPBACK, ports.schedule_metrics, "/metrics", WORKER_READY),
             after=("schema", *_broker(box)),
-            wave=3,
             ports=(ports.schedule_metrics,),
-            environ={**env, "METRICS_PORT": str(ports.schedule_metrics)},
+            environ={**env, **NO_RESULTS, "METRICS_PORT": str(ports.schedule_metrics)},
         ),
         Spec(
-            "beat", (*celery, "beat"), LogReady(box.home.logs / "beat.log", "beat.ready"), after=_broker(box), wave=3, environ=env
+            "beat",
+            (*celery, "beat", "--loglevel", LOG_LEVEL),
+            LogReady(box.home.logs / "beat.log", "beat.ready"),
+            after=_broker(box),
+            environ={**env, **NO_RESULTS},
         ),
         Spec(
             "inbox",

@@ -97,6 +97,7 @@ def _detach(place: Home, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
 def _wait_ready(place: Home, supervisor: subprocess.Popen[bytes], progress: Progress) -> BoxState:
     """Follow the state file until the box is ready; another supervisor that runs already will do as well."""
     give_up = time.monotonic() + START_TIMEOUT_S
+    seen = None
     while time.monotonic() < give_up:
         status = supervisor.poll()
         seen = state.read(place.run)
@@ -109,7 +110,8 @@ def _wait_ready(place: Home, supervisor: subprocess.Popen[bytes], progress: Prog
             if status == EXIT_ALREADY_RUNNING and not lock.is_held(place.run):
                 raise BoxFailed("the box that was running has just stopped: try again")
         time.sleep(POLL_S)
-    raise BoxFailed(f"not ready after {START_TIMEOUT_S:.0f} s; see {place.logs}")
+    late = [process.name for process in seen.processes if process.phase not in {Phase.READY, Phase.DONE}] if seen else []
+    raise BoxFailed(f"not ready after {START_TIMEOUT_S:.0f} s: {', '.join(late)}; see {place.logs}")
 
 
 def _why(place: Home, failed: BoxState | None) -> str:

@@ -25,6 +25,8 @@ START_ATTEMPTS = 3
 POLL_S = 0.05
 TRIM_EVERY_S = 5.0
 STOP_WITHIN_S = 4.5
+SHARE_OF_A_WAVE = 0.7
+"""Of the time that is left for a stop, what a wave that is not the last may take."""
 
 
 class Supervisor:
@@ -169,7 +171,7 @@ class Supervisor:
         give_up = time.monotonic() + STOP_WITHIN_S
         waves = sorted({spec.wave for spec in self._specs.values()}, reverse=True)
         for left in range(len(waves), 0, -1):
-            patience_s = max(0.0, give_up - time.monotonic()) * (1 if left == 1 else 0.5)
+            patience_s = max(0.0, give_up - time.monotonic()) * (1 if left == 1 else SHARE_OF_A_WAVE)
             await self._end_wave(waves[-left], patience_s)
 
     async def _end_wave(self, wave: int, patience_s: float) -> None:
