@@ -123,14 +123,16 @@ def one_secure_connection(tls: ssl.SSLContext, data: bytes) -> Iterator[int]:
 
     def serve() -> None:
         connection, _ = listener.accept()
-        with connection:
+        with tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as secured:
             try:
-                secured = tls.wrap_socket(connection, server_side=True)
+                secured.do_handshake()
                 secured.recv(65_536)
                 secured.sendall(data)
                 os.close(secured.detach())
-            except ssl.SSLError:
-                return
+            except ssl.SSLError:  # its alert is sent: let the client read it before the connection goes
+                secured.shutdown(socket.SHUT_WR)
+                while secured.recv(65_536):
+                    pass
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)

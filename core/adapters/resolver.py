@@ -87,7 +87,7 @@ class Resolver:
             if kept[1] > self._loop.time():
                 return kept[0]
             del self._cache[host]
-        if literal_address(host) is not None:
+        if (":" in host or host[-1:].isdigit()) and literal_address(host) is not None:
             return Resolution((host,))
         if addresses := self._hosts.addresses(host):
             return Resolution(addresses)

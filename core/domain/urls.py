@@ -24,10 +24,10 @@ _AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]*))?", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}", re.ASCII)
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.ASCII)
 _PATH = r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*"
+_NAME = r"(?:(?!xn--)[a-z0-9_-]{1,63}\.)*(?!xn--)[a-z][a-z0-9_-]{0,62}"
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _PLAIN = re.compile(
-    r"(https?)://((?:(?!xn--)[a-z0-9_-]{1,63}\.)*(?!xn--)[a-z][a-z0-9_-]{0,62})"
-    + _PATH
-    + r"(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+)?",
+    rf"(https?)://({_NAME}|{_BYTE}(?:\.{_BYTE}){{3}})(?::([1-9][0-9]{{0,4}}))?{_PATH}(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+)?",
     re.ASCII,
 )
 """URLs that are in their one form already: most of them, and much cheaper to recognise than to make."""
@@ -61,9 +61,19 @@ def normalise(url: str) -> NormalisedUrl:
     Raises:
         BadUrl: not http(s), or not a URL that can be checked.
     """
-    if (plain := _PLAIN.fullmatch(url)) and len(url) <= LENGTH_LIMIT and len(plain[2]) <= _HOST_LIMIT:
-        return NormalisedUrl(url, plain[1], plain[2], DEFAULT_PORTS[plain[1]])
-    return _rebuilt(_split(url))
+    return _as_it_is(url) or _rebuilt(_split(url))
+
+
+def _as_it_is(url: str) -> NormalisedUrl | None:
+    plain = _PLAIN.fullmatch(url)
+    if plain is None or len(url) > LENGTH_LIMIT:
+        return None
+    scheme, host, port_text = plain.groups()
+    default_port = DEFAULT_PORTS[scheme]
+    port = int(port_text or default_port)
+    if len(host) > _HOST_LIMIT or port > _PORT_LIMIT or (port_text and port == default_port):
+        return None
+    return NormalisedUrl(url, scheme, host, port)
 
 
 def _rebuilt(parts: SplitResult) -> NormalisedUrl:

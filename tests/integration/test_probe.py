@@ -394,6 +394,46 @@ def test_checks_of_one_name_and_port_never_share_addresses() -> None:
     run(test)
 
 
+def test_many_names_and_ports_at_once_each_reach_their_own_target() -> None:
+    async def test() -> None:
+        zones = {f"n{number}.test": Zone((f"127.0.0.{number}",)) for number in range(1, 21)}
+        async with (
+            serving({"/": answer("200 OK")}) as first,
+            serving({"/": answer("204 No Content")}) as second,
+            naming(zones) as names,
+            checking(names=names) as engine,
+        ):
+            for _ in range(3):
+                for server, status in ((first, 200), (second, 204)):
+                    server.requests.clear()
+                    results = await asyncio.gather(*[engine.probe(ask(server.url(host=name))) for name in zones])
+                    reached = {(name, result.address, result.status_code) for name, result in zip(zones, results, strict=True)}
+                    # the servers listen on 127.0.0.1 only: the other addresses of loopback refuse, each by its own address
+                    assert reached == {
+                        (name, zone.addresses[0], status if name == "n1.test" else None) for name, zone in zones.items()
+                    }
+                    assert len(server.requests) == 1
+
+    run(test)
+
+
+def test_checks_leave_no_descriptors_behind() -> None:
+    def open_descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    async def test() -> None:
+        async with serving({"/": answer("200 OK"), "/reset": send_then_reset(b"")}) as server, checking() as engine:
+            await engine.probe(ask(server.url()))
+            before = open_descriptors()
+            for path in ("/", "/reset", "/missing"):
+                await asyncio.gather(*[engine.probe(ask(server.url(path))) for _ in range(50)])
+            async with asyncio.timeout(5):
+                while open_descriptors() > before:  # noqa: ASYNC110  (the server's side closes in its own time)
+                    await asyncio.sleep(0.01)
+
+    run(test)
+
+
 # --- what answers badly --------------------------------------------------------------------------------------------------------
 
 

@@ -172,13 +172,22 @@ hosts = st.from_regex(r"[a-z0-9_.-]{1,30}", fullmatch=True)
 tails = st.from_regex(r"/[a-zA-Z0-9%/?=&;:@~-]{0,20}", fullmatch=True)
 
 
-@given(scheme=st.sampled_from(["http", "https"]), host=hosts, tail=tails)
-@example(scheme="http", host="xn--n3h.net", tail="/")
-@example(scheme="http", host="example.com", tail="/?")
-def test_the_short_way_agrees_with_the_long_way(scheme: str, host: str, tail: str) -> None:
-    url = f"{scheme}://{host}{tail}"
-    if urls._PLAIN.fullmatch(url):
-        assert normalise(url) == urls._rebuilt(urls._split(url))
+@given(
+    scheme=st.sampled_from(["http", "https"]),
+    host=hosts,
+    port=st.sampled_from(["", ":80", ":443", ":8080", ":65536", ":0"]),
+    tail=tails,
+)
+@example(scheme="http", host="xn--n3h.net", port="", tail="/")
+@example(scheme="http", host="example.com", port=":8080", tail="/?")
+@example(scheme="https", host="10.0.0.255", port=":443", tail="/")
+@example(scheme="https", host="10.0.0.255", port=":80", tail="/a?b")
+@example(scheme="http", host="1.2.3.4.5", port="", tail="/")
+@example(scheme="http", host="01.2.3.4", port="", tail="/")
+def test_the_short_way_agrees_with_the_long_way(scheme: str, host: str, port: str, tail: str) -> None:
+    url = f"{scheme}://{host}{port}{tail}"
+    if short := urls._as_it_is(url):
+        assert short == urls._rebuilt(urls._split(url))
 
 
 @given(url=st.one_of(st.text(), st.text().map(lambda tail: "http://" + tail)))
