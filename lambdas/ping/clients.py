@@ -20,7 +20,9 @@ CONFIG: Final = Config(
     max_pool_connections=32,
     parameter_validation=False,
     retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent="uptimemonitor-ping",
 )
+"""A fixed user agent: botocore would compose one twice for each call, a sixteenth of its CPU."""
 
 NAMES: Final = Names(os.environ.get("UPTIME_ENV", "local"))
 
