@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the settings of REST framework name this module, so its vie
 
 
 class StrictFilters(filters.DjangoFilterBackend):
-    """django-filter, with unknown and repeated parameters refused."""
+    """django-filter, with unknown, empty and repeated parameters refused."""
 
     @override
     def filter_queryset[M: Model](self, request: Request, queryset: QuerySet[M], view: APIView) -> QuerySet[M]:
@@ -26,6 +26,8 @@ class StrictFilters(filters.DjangoFilterBackend):
         for name in request.query_params:
             if name not in known:
                 raise FieldError(name, "unknown_field", f"is not a parameter of this list; known: {', '.join(sorted(known))}")
+            if not request.query_params[name]:
+                raise FieldError(name, "blank", "must not be empty")
             if len(request.query_params.getlist(name)) > 1:
                 raise FieldError(name, "repeated", "is given more than once")
         filtered: QuerySet[M] = super().filter_queryset(request, queryset, view)

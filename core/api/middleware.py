@@ -73,7 +73,8 @@ class SecurityHeaders:
             self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, with headers."""
+        """Answer, with headers. A host that `ALLOWED_HOSTS` does not list raises here."""
+        request.get_host()
         response = self._get_response(request)
         for name, value in self._headers.items():
             response.headers.setdefault(name, value)

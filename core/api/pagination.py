@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # the settings of REST framework name this module, so its vie
 
 PAGE_SIZE: Final = 50
 MAX_PAGE_SIZE: Final = 100
+YEARS: Final = range(2000, 3000)
+"""A cursor with another year is not ours, and arithmetic with it may leave the calendar."""
 PARAMETERS: Final = frozenset({"cursor", "page_size"})
 WINDOWS: Final = (timedelta(days=1), timedelta(days=8), timedelta(days=100))
 
@@ -53,7 +55,7 @@ class Cursor:
 def read_time(text: str) -> datetime:
     """A time as a cursor holds it."""
     value = parse_datetime(text)
-    if value is None or value.tzinfo is None:
+    if value is None or value.tzinfo is None or value.year not in YEARS:
         raise ValueError(text)
     return value
 

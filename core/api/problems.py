@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -20,6 +20,8 @@ RETRY_SOON_S = 5
 log = get_logger(__name__)
 
 _BY_EXCEPTION: tuple[tuple[type[BaseException], ProblemType], ...] = (
+    (RequestDataTooBig, problem_types.TOO_LARGE),
+    (UnreadablePostError, problem_types.MALFORMED),
     (exceptions.ParseError, problem_types.MALFORMED),
     (exceptions.AuthenticationFailed, problem_types.UNAUTHENTICATED),
     (exceptions.NotAuthenticated, problem_types.UNAUTHENTICATED),

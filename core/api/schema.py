@@ -7,6 +7,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.negotiation import DefaultContentNegotiation
 
 from core.api import problem_types
 from core.api.problem_types import ProblemType
@@ -43,6 +44,8 @@ PROBLEM: Schema = {
 @extend_schema(exclude=True)
 class SchemaView(SpectacularAPIView):
     """The description itself: YAML, or JSON where `Accept` says so."""
+
+    content_negotiation_class = DefaultContentNegotiation
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself

@@ -1,6 +1,7 @@
 """The web process: `granian --interface wsgi core.api.wsgi:application`."""
 
 import importlib
+import logging
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -9,6 +10,9 @@ from core import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.api.settings")
 logs.configure("web", os.environ.get("LOG_LEVEL", "INFO"))
+
+# Every answer has its own line in the log already, with its status.
+logging.getLogger("django.request").setLevel("ERROR")
 
 application = get_wsgi_application()
 

@@ -1,6 +1,7 @@
 """Whether this process can do its work, and its metrics. Asked by load balancers and Prometheus, so without REST framework."""
 
 import hmac
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,6 +12,7 @@ from core.api.health import exposition, selectors
 from core.api.problems import plain_response
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
+LOOPBACK_NAMES = LOOPBACK | {"localhost"}
 
 
 def ready(_request: HttpRequest) -> JsonResponse:
@@ -45,8 +47,13 @@ def problem_type(_request: HttpRequest, code: str) -> HttpResponse:
 
 
 def _is_operator(request: HttpRequest) -> bool:
-    """With a token: who sends it. Without: who asks from this very host, and not through a proxy that runs on it."""
+    """With a token: who sends it. Without: who asks from this very host.
+
+    Neither a proxy that runs on it, nor a web page whose name its owner has pointed to loopback.
+    """
     if settings.METRICS_TOKEN is not None:
         expected = f"Bearer {settings.METRICS_TOKEN.reveal()}"
         return hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected.encode())
-    return request.META.get("REMOTE_ADDR") in LOOPBACK and "X-Forwarded-For" not in request.headers
+    host = urlsplit(f"//{request.get_host()}").hostname
+    proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return request.META.get("REMOTE_ADDR") in LOOPBACK and host in LOOPBACK_NAMES and not proxied

@@ -71,12 +71,13 @@ def heartbeat_resume(*, monitor: Monitor, now: datetime) -> None:
         state = HeartbeatState.objects.select_for_update().get(monitor=monitor)
         monitor.refresh_from_db(fields=["paused_at"])
         if monitor.paused_at is not None:
-            if state.state == MonitorState.UP:
-                schedule = _schedule(Heartbeat.objects.get(monitor=monitor))
+            schedule = _schedule(Heartbeat.objects.get(monitor=monitor))
+            was_up = state.state == MonitorState.UP
+            state.deadline_at = now + schedule.period + schedule.grace if was_up else None
+            if was_up:
                 state.state = MonitorState.NEW
                 state.changed_at = now
-                state.deadline_at = now + schedule.period + schedule.grace
-                state.save(update_fields=["state", "changed_at", "deadline_at"])
+            state.save(update_fields=["state", "changed_at", "deadline_at"])
             monitor_save(monitor=monitor, changes={"paused_at": None})
 
 

@@ -76,7 +76,8 @@ def website_pause(*, monitor: Monitor, now: datetime) -> None:
         monitor.refresh_from_db(fields=["paused_at"])
         if monitor.paused_at is None:
             state.next_check_at = None
-            _start_anew(state)
+            _end_lease(state)
+            _forget_counts(state)
             state.save()
             monitor_save(monitor=monitor, changes={"paused_at": now})
 
@@ -114,8 +115,10 @@ def _check(website: Website) -> None:
 
 
 def _reschedule(state: WebsiteState, website: Website, changed: set[str], now: datetime) -> None:
+    """A check under way is void whatever changed: it would schedule the next one by the old interval."""
+    _end_lease(state)
     if changed & REQUEST_FIELDS:
-        _start_anew(state)
+        _forget_counts(state)
     if "url" in changed:
         state.certificate_not_after = None
     if state.next_check_at is None:
@@ -124,9 +127,12 @@ def _reschedule(state: WebsiteState, website: Website, changed: set[str], now: d
     state.next_check_at = min(state.next_check_at, due)
 
 
-def _start_anew(state: WebsiteState) -> None:
+def _end_lease(state: WebsiteState) -> None:
     state.lease_id = None
     state.leased_until = None
+
+
+def _forget_counts(state: WebsiteState) -> None:
     state.failures = 0
     state.successes = 0
     state.first_failure_at = None

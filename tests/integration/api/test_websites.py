@@ -179,6 +179,15 @@ def test_a_shorter_interval_brings_the_next_check_forward_in_phase(alice: Caller
     assert next_check_at(monitor.id, 20, due - timedelta(microseconds=1)) == due
 
 
+def test_a_new_interval_voids_a_check_that_would_schedule_by_the_old_one(alice: Caller) -> None:
+    site = create(alice, interval_s=3600)
+    due = timezone.now() - timedelta(seconds=1)
+    put_under_way(site, next_check_at=due)
+    alice.client.patch(f"/api/v1/websites/{site['id']}/", {"interval_s": 20}, format="json")
+    state = state_of(site)
+    assert (state.lease_id, state.next_check_at, state.failures) == (None, due, 2)
+
+
 def test_an_edit_must_fit_what_stays(alice: Caller) -> None:
     site = create(alice)
     answer = alice.client.patch(f"/api/v1/websites/{site['id']}/", {"interval_s": 5}, format="json")

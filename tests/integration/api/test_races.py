@@ -1,0 +1,135 @@
+"""Writes that meet the fleet, the router and the inbox in the middle of something, on connections of their own."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from django.db import connection as django_connection
+
+from core.api.accounts.models import ApiKey
+from core.api.bootstrap import run_migrations
+from core.api.channels.models import Channel
+from core.api.channels.services import channel_delete
+from core.api.monitors.models import Monitor, WebsiteState
+from core.api.monitors.services import monitor_delete
+from core.api.websites.services import website_create, website_update
+from tests.integration.api.conftest import Edge, make_caller
+from tests.waiting import blocked_backends
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def in_a_thread[T](work: Any) -> Any:
+    """Run in another thread, with a connection that is closed at its end."""
+
+    def run() -> Any:
+        try:
+            return work()
+        finally:
+            django_connection.close()
+
+    return run
+
+
+@pytest.fixture
+def site(committed_database: str, outside: Edge) -> Monitor:
+    caller = make_caller("alice@example.com")
+    values = {"name": "Shop", "tags": [], "url": "http://192.0.2.1/", "interval_s": 60}
+    return website_create(workspace=caller.workspace, values=values, now=NOW)
+
+
+def insert_incident(connection: psycopg.Connection, monitor: Monitor) -> UUID:
+    incident = uuid4()
+    connection.execute(
+        "INSERT INTO incident (id, monitor_id, workspace_id, reason, began_at, opened_at) VALUES (%s, %s, %s, 21, %s, %s)",
+        (incident, monitor.id, monitor.workspace_id, NOW, NOW),
+    )
+    return incident
+
+
+def test_deleting_waits_for_a_flush_and_takes_its_incident_along(site: Monitor, committed_database: str) -> None:
+    with ThreadPoolExecutor() as threads, psycopg.connect(committed_database) as flush:
+        flush.execute("SELECT 1 FROM website_state WHERE monitor_id = %s FOR UPDATE", (site.id,))
+        insert_incident(flush, site)
+        deleting = threads.submit(in_a_thread(lambda: monitor_delete(monitor=site)))
+        blocked_backends(committed_database)
+        flush.commit()
+        deleting.result(10)
+        assert flush.execute("SELECT count(*) FROM incident").fetchone() == (0,)
+        assert flush.execute("SELECT count(*) FROM monitor").fetchone() == (0,)
+
+
+def test_a_flush_that_comes_while_deleting_finds_nothing(site: Monitor, committed_database: str) -> None:
+    with ThreadPoolExecutor() as threads, psycopg.connect(committed_database) as holder:
+        incident = insert_incident(holder, site)
+        holder.commit()
+        # The deletion holds the state and waits here, for the incident.
+        holder.execute("SELECT 1 FROM incident WHERE id = %s FOR UPDATE", (incident,))
+        deleting = threads.submit(in_a_thread(lambda: monitor_delete(monitor=site)))
+        blocked_backends(committed_database)
+
+        def flush() -> Any:
+            with psycopg.connect(committed_database) as connection:
+                query = "SELECT count(*) FROM (SELECT 1 FROM website_state WHERE monitor_id = %s FOR UPDATE) AS locked"
+                return connection.execute(query, (site.id,)).fetchone()
+
+        flushing = threads.submit(flush)
+        blocked_backends(committed_database, 2)
+        holder.commit()
+        deleting.result(10)
+        assert flushing.result(10) == (0,)
+
+
+def test_deleting_a_channel_waits_for_a_router_that_adds_a_delivery(site: Monitor, committed_database: str) -> None:
+    workspace = site.workspace
+    channel = Channel.objects.create(workspace=workspace, name="Ops", kind="email", config_ciphertext="x", summary="ops")
+    with ThreadPoolExecutor() as threads, psycopg.connect(committed_database) as router:
+        alert = uuid4()
+        router.execute("SELECT 1 FROM channel WHERE id = %s FOR KEY SHARE", (channel.id,))
+        router.execute(
+            "INSERT INTO alert (id, workspace_id, alert_type, order_key, sequence, facts, created_at)"
+            " VALUES (%s, %s, 'down', %s, 1, '{}', %s)",
+            (alert, workspace.id, alert, NOW),
+        )
+        router.execute(
+            "INSERT INTO delivery (id, workspace_id, alert_id, channel_id, config_version, state, requested_at)"
+            " VALUES (%s, %s, %s, %s, 1, 'requested', %s)",
+            (uuid4(), workspace.id, alert, channel.id, NOW),
+        )
+        deleting = threads.submit(in_a_thread(lambda: channel_delete(channel_id=channel.id)))
+        blocked_backends(committed_database)
+        router.commit()
+        deleting.result(10)
+        assert router.execute("SELECT count(*) FROM delivery").fetchone() == (0,)
+
+
+def test_an_edit_waits_for_a_flush_and_then_starts_the_check_anew(site: Monitor, committed_database: str) -> None:
+    with ThreadPoolExecutor() as threads, psycopg.connect(committed_database) as flush:
+        flush.execute("SELECT 1 FROM website_state WHERE monitor_id = %s FOR UPDATE", (site.id,))
+        change = {"url": "http://192.0.2.2/"}
+        editing = threads.submit(in_a_thread(lambda: website_update(monitor=site, changes=change, now=NOW)))
+        blocked_backends(committed_database)
+        flush.execute("UPDATE website_state SET failures = 1, next_check_at = %s + interval '1 minute'", (NOW,))
+        flush.commit()
+        editing.result(10)
+    state = WebsiteState.objects.get(monitor=site)
+    assert (state.failures, state.next_check_at) == (0, NOW)
+
+
+def test_two_edits_keep_both_changes(site: Monitor, committed_database: str) -> None:
+    first = Monitor.objects.get(pk=site.pk)
+    second = Monitor.objects.get(pk=site.pk)
+    website_update(monitor=first, changes={"name": "Store"}, now=NOW)
+    website_update(monitor=second, changes={"tags": ["eu"]}, now=NOW)
+    stored = Monitor.objects.get(pk=site.pk)
+    assert (stored.name, stored.tags) == ("Store", ["eu"])
+
+
+def test_migrations_wait_for_each_other(committed_database: str) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        done = [threads.submit(in_a_thread(run_migrations)) for _ in range(2)]
+        assert [one.result(60) for one in done] == [None, None]
+    assert not ApiKey.objects.exists()
