@@ -144,7 +144,8 @@ def test_fifty_clients_at_once_lose_nothing(aws: AwsStandIn, app: Any) -> None:
         answers = list(clients.map(lambda action: app(proxy_event(uid, action), None)["statusCode"], actions))
     assert answers == [200] * 50
     items = pings_of(uid)
-    assert sorted(item.sequence for item in items) == list(range(1, 51))
+    sequences = {item.sequence for item in items}
+    assert (len(items), len(sequences)) == (50, 50), "gaps are allowed: the SDK repeats an update whose answer was late"
     state = state_of(uid)
     newest = {kind: max(item.sequence for item in items if item.kind == kind) for kind in ("success", "fail", "start")}
     assert newest == {
@@ -153,7 +154,7 @@ def test_fifty_clients_at_once_lose_nothing(aws: AwsStandIn, app: Any) -> None:
         "start": state.last_start_sequence,
     }
     assert len(pending()) == 50
-    assert {sent.data.sequence for sent in received(aws)} == set(range(1, 51))
+    assert {sent.data.sequence for sent in received(aws)} == sequences
 
 
 @pytest.mark.parametrize(("token", "action", "status"), [(str(uuid4()), None, 404), ("nonsense", None, 400), (None, "stop", 400)])
