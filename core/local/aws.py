@@ -21,7 +21,7 @@ from psycopg_pool import PoolTimeout
 from core.adapters.database import Pool, open_pool
 from core.contracts.names import Names
 from core.env import Env, Secret
-from core.local import aws_moto, aws_resources, aws_upkeep, edge_sync
+from core.local import aws_moto, aws_resources, aws_upkeep, edge_sync, slim_botocore
 from core.local.http_listener import HttpListener
 from core.local.journal import Entry, read_living
 from core.logs import configure, get_logger
@@ -39,7 +39,8 @@ class AwsSettings:
     region: str
     database_url: Secret
     vault_keys: Secret
-    email_from: str
+    email_from: str | None
+    """The sender that SES knows; None where mail does not go through SES."""
 
     @classmethod
     def from_env(cls, env: Env) -> "AwsSettings":
@@ -53,13 +54,14 @@ class AwsSettings:
             env.text("AWS_REGION"),
             env.secret("DATABASE_URL"),
             env.secret("CHANNEL_VAULT_KEYS"),
-            env.text("EMAIL_FROM"),
+            env.text("EMAIL_FROM") if env.text("EMAIL_TRANSPORT", "ses") == "ses" else None,
         )
 
 
 def become_aws() -> None:
     """From here on this process's own AWS clients, too, talk to the moto inside it, and to nothing else."""
     os.environ.pop("AWS_ENDPOINT_URL", None)
+    slim_botocore.install()
     aws_moto.install()
 
 
@@ -73,7 +75,9 @@ def restore(pool: Pool, settings: AwsSettings, journal: Path) -> None:
 
 def replay(entries: Sequence[Entry]) -> None:
     """Run journaled pings through the Lambda, in order; what it refuses for good (4xx) is the gateway's to settle."""
-    from core.local.ping_lambda import invoke  # noqa: PLC0415  (its AWS clients must be made after `become_aws`)
+    if not entries:
+        return
+    from core.local.ping_lambda import invoke  # noqa: PLC0415  (its AWS clients must be made after `become_aws`, and it is rarely needed)
 
     for entry in entries:
         result = invoke(msgspec.json.decode(entry.event))

@@ -73,8 +73,8 @@ class AwsClients:
         )
 
 
-def create_resources(clients: AwsClients, names: Names, *, vault_keys: Sequence[str], email_from: str) -> None:
-    """Make everything in an account that has none of it.
+def create_resources(clients: AwsClients, names: Names, *, vault_keys: Sequence[str], email_from: str | None = None) -> None:
+    """Make everything in an account that has none of it; the sender `email_from` only where mail goes through SES.
 
     Raises:
         botocore.exceptions.ClientError: a resource exists already, or the endpoint refused it.
@@ -84,7 +84,8 @@ def create_resources(clients: AwsClients, names: Names, *, vault_keys: Sequence[
     for queue in queues(names):
         _route(clients.events, names.bus, queue, _create_queue(clients.sqs, queue))
     clients.secretsmanager.create_secret(Name=names.vault_key_secret, SecretString=",".join(vault_keys))
-    clients.sesv2.create_email_identity(EmailIdentity=parseaddr(email_from)[1])
+    if email_from:
+        clients.sesv2.create_email_identity(EmailIdentity=parseaddr(email_from)[1])
 
 
 def create_tables(dynamodb: "DynamoDBClient", names: Names) -> None:

@@ -9,7 +9,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from moto import backends
@@ -41,18 +41,19 @@ def tidy(region: str, heartbeats_table: str, now_s: float) -> int:
     """Remove what has had its time; returns how many items went."""
     with STATE:
         tables: dict[str, Any] = backends.get_backend("dynamodb")[ACCOUNT][region].tables
-        removed = 0
-        for name, table in tables.items():
-            old = list(_expired(table, now_s))
-            if name == heartbeats_table:
-                old += _surplus_pings(table, now_s)
-            for hash_key, range_key in old:
-                table.delete_item(hash_key, range_key)
-            removed += len(old)
+        removed = sum(_remove(table, _expired(table, now_s)) for table in tables.values())
+        removed += _remove(tables[heartbeats_table], _surplus_pings(tables[heartbeats_table], now_s))
         for queue in backends.get_backend("sqs")[ACCOUNT][region].queues.values():
             if len(queue.deleted_messages) > KEPT_HANDLES:
                 queue.deleted_messages.clear()
         return removed
+
+
+def _remove(table: Any, items: Iterable[tuple[Any, Any]]) -> int:
+    keys = list(items)
+    for hash_key, range_key in keys:
+        table.delete_item(hash_key, range_key)
+    return len(keys)
 
 
 def _expired(table: Any, now_s: float) -> Iterator[tuple[Any, Any]]:

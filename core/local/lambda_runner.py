@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from core.contracts.names import Names
 from core.env import Env
+from core.local import slim_botocore
 from core.local.aws_resources import DISPATCH_TIMEOUT_S
 from core.local.lambda_context import ACCOUNT, LambdaContext
 from core.logs import configure, get_logger
@@ -224,6 +225,7 @@ def main() -> None:
     """Run until SIGTERM."""
     configure("lambda-runner")
     settings = RunnerSettings.from_env(Env(os.environ))
+    slim_botocore.install()
     os.environ.setdefault("AWS_LAMBDA_FUNCTION_NAME", FUNCTION)
     from lambdas.alert_dispatch.handler import handler  # noqa: PLC0415  (it reads the function's name when it is imported)
 

@@ -6,7 +6,7 @@ Running again is idempotent by ping id: the Lambda records a ping once, the core
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import batched
+from itertools import batched, islice
 from uuid import UUID
 
 import psycopg
@@ -24,6 +24,9 @@ OVERDUE_S = 10.0
 """A ping that is not in PostgreSQL after this time is run again; then after twice the time, and so on."""
 
 LONGEST_PAUSE_S = 600.0
+AGAIN_LIMIT = 50
+"""Pings run again in one round: while the core is away, re-runs must not crowd out new pings."""
+
 _log = get_logger(__name__)
 
 
@@ -64,7 +67,7 @@ class Reconciler:
             return edge.stored_pings(connection, [entry.id for entry in batch], _moment(min(times)), _moment(max(times)))
 
     def _run_again(self, missing: Sequence[Waiting]) -> None:
-        due = list(self._due(missing))
+        due = list(islice(self._due(missing), AGAIN_LIMIT))
         living = {entry.id for entry in missing}
         self._pauses = {entry_id: pause for entry_id, pause in self._pauses.items() if entry_id in living}
         if due:
