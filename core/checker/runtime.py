@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+import psycopg
+
 from core.adapters.database import Pool, open_pool
 from core.adapters.task_queue import TaskQueue
 from core.checker.flush import Flusher
@@ -63,14 +65,23 @@ class Runtime:
             if self._stopped:
                 return
             self._stopped = True
-        if self._loop and self._flusher:
-            unstarted = self._loop.stop(self.settings.drain_s)
-            lost = self._flusher.stop(LAST_FLUSH_S)
-            log.info("runtime.stopped", handed_back=len(unstarted), not_stored=lost)
-            if not lost:
-                self._hand_back([(job.lease_id, job.monitor.id) for job in unstarted])
-        self.queue.close()
-        self.pool.close(timeout=1.0)
+        try:
+            if self._loop and self._flusher:
+                self._finish(self._loop, self._flusher)
+        finally:  # a pool that is left open holds the exit of the process up for many seconds
+            self.queue.close()
+            self.pool.close(timeout=1.0)
+
+    def _finish(self, loop: ProbeLoop, flusher: Flusher) -> None:
+        unstarted = loop.stop(self.settings.drain_s)
+        lost = flusher.stop(LAST_FLUSH_S)
+        log.info("runtime.stopped", handed_back=len(unstarted), not_stored=lost)
+        if lost:
+            return
+        try:
+            self._hand_back([(job.lease_id, job.monitor.id) for job in unstarted], timeout_s=LAST_FLUSH_S)
+        except psycopg.OperationalError as error:
+            log.warning("runtime.leases_left", jobs=len(unstarted), error=str(error))
 
     def _checking(self) -> tuple[ProbeLoop, Flusher]:
         with self._lock:
@@ -104,11 +115,13 @@ class Runtime:
         if applied.stale:
             log.info("flush.stale", results=applied.stale)
 
-    def _hand_back(self, held: Sequence[tuple[UUID, int]]) -> None:
+    def _hand_back(self, held: Sequence[tuple[UUID, int]], timeout_s: float = FLUSH_CONNECTION_TIMEOUT_S) -> None:
+        if not held:
+            return
         by_lease: dict[UUID, list[int]] = {}
         for lease_id, monitor_id in held:
             by_lease.setdefault(lease_id, []).append(monitor_id)
-        with self.pool.connection(FLUSH_CONNECTION_TIMEOUT_S) as connection:
+        with self.pool.connection(timeout_s) as connection:
             for lease_id, ids in by_lease.items():
                 websites.hand_back(connection, lease_id, ids)
 
