@@ -3,7 +3,7 @@
 | what | goes when |
 |---|---|
 | items with a time to live | it has passed, as on AWS (moto stores the setting only) |
-| ping items | they are older than `PING_AGE_S` and not among the newest `KEPT_PINGS` of their heartbeat |
+| ping items | the core has stored them, they are older than `PING_AGE_S` and not among the newest `KEPT_PINGS` of their heartbeat |
 | receipt handles of deleted messages | there are more than `KEPT_HANDLES` in a queue |
 """
 
@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from moto import backends
+from moto.dynamodb.models.dynamo_type import DynamoType
 
-from core.contracts.heartbeat_keys import ping_sort_key
+from core.contracts.heartbeat_keys import pending_partition, ping_sort_key
 from core.local.aws_moto import STATE
 from core.local.lambda_context import ACCOUNT
 from core.logs import get_logger
@@ -67,14 +68,18 @@ def _expired(table: Any, now_s: float) -> Iterator[tuple[Any, Any]]:
 
 
 def _surplus_pings(table: Any, now_s: float) -> list[tuple[Any, Any]]:
-    oldest_ms = (now_s - PING_AGE_S) * 1000
-    surplus = []
+    surplus: list[tuple[Any, Any]] = []
     for partition in table.items.values():
         if len(partition) <= KEPT_PINGS:
             continue
         pings = [item for item in partition.values() if str(item.range_key.value).startswith(PING_PREFIX)]
         pings.sort(key=lambda item: int(item.attrs["sequence"].value), reverse=True)
-        surplus += [
-            (item.hash_key, item.range_key) for item in pings[KEPT_PINGS:] if float(item.attrs["pinged_at"].value) < oldest_ms
-        ]
+        surplus += [(item.hash_key, item.range_key) for item in pings[KEPT_PINGS:] if _is_history(table, item, now_s)]
     return surplus
+
+
+def _is_history(table: Any, item: Any, now_s: float) -> bool:
+    """Whether a ping is old and stored by the core: until then its item is what makes a repetition the same ping."""
+    ping_id = str(item.range_key.value).removeprefix(PING_PREFIX)
+    pending = table.get_item(DynamoType({"S": pending_partition(ping_id)}), DynamoType({"S": ping_id}))
+    return pending is None and float(item.attrs["pinged_at"].value) < (now_s - PING_AGE_S) * 1000

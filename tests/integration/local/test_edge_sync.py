@@ -28,6 +28,7 @@ with open_pool(sys.argv[1], application="test", size=1) as pool:
 
 TIDY = """
 import json
+from core.contracts.heartbeat_keys import pending_partition
 from core.contracts.names import Names
 from core.local.aws import become_aws
 
@@ -50,7 +51,9 @@ put(names.heartbeats_table, pk="h", sk="state", sequence=400)
 put(names.heartbeats_table, pk="h", sk="ping#expired", sequence=999, pinged_at=now * 1000, expires_at=now - 1)
 for number in range(300):
     age_s = 10 if number >= 250 else 7200
-    put(names.heartbeats_table, pk="h", sk=f"ping#{number:03d}", sequence=number, pinged_at=(now - age_s) * 1000, expires_at=now + 9)
+    ping_id = f"{number:08x}-0000-4000-8000-000000000000"
+    put(names.heartbeats_table, pk="h", sk=f"ping#{ping_id}", sequence=number, pinged_at=(now - age_s) * 1000, expires_at=now + 9)
+put(names.heartbeats_table, pk=pending_partition(ping_id), sk=f"{5:08x}-0000-4000-8000-000000000000", expires_at=now + 9)
 removed = aws_upkeep.tidy("eu-west-1", names.heartbeats_table, now)
 left = [item["sk"]["S"] for item in clients.dynamodb.scan(TableName=names.heartbeats_table)["Items"]]
 ids = [item["id"]["S"] for item in clients.dynamodb.scan(TableName=names.dispatch_table)["Items"]]
@@ -166,5 +169,7 @@ def test_an_item_whose_row_is_about_to_commit_is_no_orphan(aws: StandIn, databas
 def test_the_stand_in_forgets_what_has_had_its_time() -> None:
     removed, left, ids = run(TIDY)
     assert ids == ["eternal", "young"]
-    assert left == [f"ping#{number:03d}" for number in range(200, 300)] + ["state"]
-    assert removed == 1 + 1 + 200
+    kept = [5, *range(200, 300)]
+    pings = [f"ping#{number:08x}-0000-4000-8000-000000000000" for number in kept]
+    assert left == [f"{5:08x}-0000-4000-8000-000000000000", *pings, "state"], "the fifth is still pending"
+    assert removed == 1 + 1 + 199

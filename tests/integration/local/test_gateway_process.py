@@ -1,8 +1,10 @@
 """The ping gateway and the AWS stand-in as processes, killed with -9 in between: no answered ping is lost, no heartbeat unknown."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -55,6 +57,29 @@ def test_pings_go_through_to_the_table_and_keep_their_answers(database_url: str,
         assert client.get("/api/ping/nonsense/").status_code == 400
         assert client.put(f"/api/ping/{heartbeat}/").status_code == 405
         assert client.get("/elsewhere").json() == {"message": "Missing Authentication Token"}
+
+
+def test_pings_at_the_same_time_do_not_mix(database_url: str, tmp_path: Path, aws_port: int) -> None:
+    heartbeats = [insert_heartbeat(database_url) for _ in range(12)]
+
+    def ping(number: int) -> int:
+        url = f"/api/ping/{heartbeats[number % 12]}/{number}"
+        return client.post(url, content=b"x" * number, headers={"User-Agent": f"job-{number}"}).status_code
+
+    with stand_in(database_url, tmp_path, aws_port) as aws, gateway(database_url, tmp_path, aws_port) as client:
+        with ThreadPoolExecutor(12) as pool:
+            assert set(pool.map(ping, range(96))) == {200}
+        wait_until(lambda: len(ping_items(aws)) == 96, what="all pings at the edge")
+        found = {
+            (item["pk"]["S"], item["exit_status"]["N"], item["body_size"]["N"], item["user_agent"]["S"])
+            for item in ping_items(aws)
+        }
+    assert found == {(str(heartbeats[number % 12]), str(number), str(number), f"job-{number}") for number in range(96)}
+
+
+def ping_items(aws: StandIn) -> list[dict[str, Any]]:
+    items = aws.client("dynamodb").scan(TableName=NAMES.heartbeats_table)["Items"]
+    return [item for item in items if item["sk"]["S"].startswith("ping#")]
 
 
 def test_killing_the_stand_in_loses_no_ping_and_forgets_no_heartbeat(database_url: str, tmp_path: Path, aws_port: int) -> None:
