@@ -95,6 +95,10 @@ def subjects_about(box: RunningBox, name: str) -> list[str]:
     return [mail["subject"] for mail in box.mails() if name in mail["subject"]]
 
 
+def ids_of(box: RunningBox, path: str) -> list[str]:
+    return [one["id"] for one in box.get(path)["results"]]
+
+
 def living(family: set[psutil.Process]) -> list[psutil.Process]:
     """Which of them still run; a zombie that nobody has collected does not."""
     return [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
@@ -219,53 +223,48 @@ def test_logs_shows_one_process_or_all(box: RunningBox) -> None:
     assert box.command("logs", "nothing").returncode == 1
 
 
-def test_everything_is_there_after_a_stop_and_a_start(box: RunningBox) -> None:
-    websites = box.get("websites/")["results"]
-    heartbeats = box.get("heartbeats/")["results"]
+def test_a_killed_supervisor_leaves_no_orphan_and_no_harm(box: RunningBox) -> None:
+    websites, heartbeats = ids_of(box, "websites/"), ids_of(box, "heartbeats/")
+    family = box.family()
+    assert len(family) > len(PROCESSES)
+    os.kill(int((box.home / "run" / lock.FILE).read_text()), signal.SIGKILL)
+    wait_for(lambda: living(family) == [], "the end of all", 15)
+    assert "check failed" not in box.up()  # the demo is for an empty database
+    assert box.status()["ready"]
+    assert ids_of(box, "websites/") == websites
+    assert [box.ping(heartbeat).status_code for heartbeat in heartbeats] == [200] * len(heartbeats)
+
+
+def test_a_stop_stops_everything(box: RunningBox) -> None:
     family = box.family()
     done = box.command("down")
     assert done.returncode == 0
     assert living(family) == []
-    assert box.command("status").returncode == 3
-    assert "check failed" not in box.up()
-    assert [one["id"] for one in box.get("websites/")["results"]] == [one["id"] for one in websites]
-    for heartbeat in heartbeats:
-        assert box.ping(heartbeat["id"]).status_code == 200
+    status = box.command("status", "--json")
+    assert status.returncode == 3
+    assert json.loads(status.stdout)["state"] == "stopped"
+    assert box.command("down").stdout == "Nothing is running.\n"
 
 
 def test_a_backup_comes_back_as_a_box_that_works(box: RunningBox, home: Path) -> None:
+    """It follows a stop: the box it is made of does not run, the one it is restored to has the same ids and keys."""
     file = home.parent / "box.backup"
-    websites = [one["id"] for one in box.get("websites/")["results"]]
     assert box.command("backup", str(file)).returncode == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    box.command("down")
     restored = RunningBox(home.parent / "restored")
     try:
         done = restored.command("restore", str(file))
         assert done.returncode == 0, done.stderr
         restored.up()
         restored.log_in()
-        assert [one["id"] for one in restored.get("websites/")["results"]] == websites
-        for heartbeat in restored.get("heartbeats/")["results"]:
-            assert restored.ping(heartbeat["id"]).status_code == 200
-        [mail] = [one for one in restored.get("channels/")["results"] if one["kind"] == "email"]
-        alert = restored.post(f"channels/{mail['id']}/test/", {})["alert"]
+        assert {one["name"] for one in restored.get("websites/")["results"]} == {"Demo website", "Shop"}
+        heartbeats = ids_of(restored, "heartbeats/")
+        assert [restored.ping(heartbeat).status_code for heartbeat in heartbeats] == [200, 200]
+        [mail] = [one["id"] for one in restored.get("channels/")["results"] if one["kind"] == "email"]
+        alert = restored.post(f"channels/{mail}/test/", {})["alert"]
         wait_for(
             lambda: [one["state"] for one in restored.get("deliveries/", alert=alert)["results"]] == ["delivered"],
             "the test mail",
         )
     finally:
         restored.destroy()
-    box.up()
-
-
-def test_a_killed_supervisor_leaves_no_orphan_and_no_harm(box: RunningBox) -> None:
-    family = box.family()
-    assert len(family) > len(PROCESSES)
-    os.kill(int((box.home / "run" / lock.FILE).read_text()), signal.SIGKILL)
-    wait_for(
-        lambda: not [process for process in family if process.is_running() and process.status() != "zombie"], "the end of all", 15
-    )
-    box.up()
-    assert box.status()["ready"]
-    assert box.get("websites/")["results"]
