@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -52,8 +53,13 @@ class HeartbeatTable:
     def __init__(self, names: Names, region: str, pause: Callable[[float], None] = time.sleep) -> None:
         self._name = names.heartbeats_table
         self._pause = pause
-        self._client: DynamoDBClient = boto3.client("dynamodb", region_name=region, config=CONFIG)
+        self._region = region
         bind_table(self._name, region)
+
+    @cached_property
+    def _client(self) -> "DynamoDBClient":
+        """For the batch calls, which not every process makes: it costs 12 MB. Its session is its own: they are not safe to share."""
+        return boto3.Session().client("dynamodb", region_name=self._region, config=CONFIG)
 
     def provision(self, uid: UUID, workspace_id: UUID) -> None:
         """Make pings to a heartbeat possible; one that is there already is left alone.

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from uuid_utils.compat import uuid7
 
+from core.api import problem_types
+from core.api.problems import plain_response
 from core.logs import get_logger
 from core.metrics import API_REQUESTS
 
@@ -79,6 +81,19 @@ class SecurityHeaders:
         for name, value in self._headers.items():
             response.headers.setdefault(name, value)
         return response
+
+
+class WholeBodies:
+    """WSGI tells the length of a body by its header alone: one that comes in chunks would be read as no body at all."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, unless there is a body that cannot be read."""
+        if "Transfer-Encoding" in request.headers and "Content-Length" not in request.headers:
+            return plain_response(problem_types.LENGTH_REQUIRED)
+        return self._get_response(request)
 
 
 class TrailingSlash:

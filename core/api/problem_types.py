@@ -35,6 +35,9 @@ METHOD_NOT_ALLOWED: Final = ProblemType(
     "method-not-allowed", 405, "Method not allowed", "The header `Allow` lists the methods of this address."
 )
 CONFLICT: Final = ProblemType("conflict", 409, "Not possible in the present state", "`detail` says what has to change first.")
+LENGTH_REQUIRED: Final = ProblemType(
+    "length-required", 411, "The length of the body is missing", "Send `Content-Length`; bodies in chunks are not read."
+)
 TOO_LARGE: Final = ProblemType("too-large", 413, "The body is too large", "Bodies end at 256 KiB.")
 UNSUPPORTED_MEDIA_TYPE: Final = ProblemType(
     "unsupported-media-type", 415, "Unsupported media type", "Send JSON, with `Content-Type: application/json`."
@@ -62,6 +65,7 @@ PROBLEM_TYPES: Final = {
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         CONFLICT,
+        LENGTH_REQUIRED,
         TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
         THROTTLED,

@@ -46,10 +46,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.postgres",
     "rest_framework",
     "corsheaders",
-    "django_filters",
     "drf_spectacular",
     "core.api",
 ]
@@ -67,6 +65,7 @@ MIDDLEWARE = [
     "core.api.middleware.RequestLog",
     "core.api.middleware.SecurityHeaders",
     "corsheaders.middleware.CorsMiddleware",
+    "core.api.middleware.WholeBodies",
     "core.api.middleware.TrailingSlash",
 ]
 CORS_ALLOWED_ORIGINS = list(_env.words("CORS_ORIGINS"))
@@ -142,6 +141,7 @@ SPECTACULAR_SETTINGS = {
     },
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SORT_OPERATIONS": True,
+    "PREPROCESSING_HOOKS": ["core.api.schema.only_versioned"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core.api.schema.add_problem_responses",

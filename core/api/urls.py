@@ -2,8 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from core.api.description import openapi
 from core.api.health import views as health
-from core.api.schema import SchemaView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("core.api.accounts.urls")),
@@ -11,7 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/heartbeats/", include("core.api.heartbeats.urls")),
     path("api/v1/channels/", include("core.api.channels.urls")),
     path("api/v1/", include("core.api.incidents.urls")),
-    path("api/schema/", SchemaView.as_view()),
+    path("api/schema/", openapi),
     path("health/", health.ready),
     path("health/live/", health.live),
     path("metrics/", health.metrics),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import OperationalError
+from django.test import Client
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.test import APIClient
 
@@ -68,6 +69,12 @@ def test_a_form_is_not_json(alice: Caller) -> None:
 
 def test_a_body_without_end(alice: Caller) -> None:
     problem(post(alice, json.dumps({"name": "x" * 300_000})), "too-large")
+
+
+def test_a_body_in_chunks_is_not_taken_for_an_empty_one(alice: Caller) -> None:
+    headers = {"Transfer-Encoding": "chunked", "Authorization": str(alice.client._credentials["HTTP_AUTHORIZATION"])}  # type: ignore[attr-defined]  # untyped
+    request = {"path": "/api/v1/heartbeats/", "REQUEST_METHOD": "POST", "PATH_INFO": "/api/v1/heartbeats/"}
+    problem(Client(headers=headers).request(**request), "length-required")
 
 
 def test_any_accept_header_gets_json(alice: Caller) -> None:
