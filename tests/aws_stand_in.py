@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,18 +41,38 @@ class AwsStandIn:
 @pytest.fixture(scope="session")
 def aws_endpoint() -> Iterator[str]:
     """A running moto server. Botocore reads its address from the environment, as on one box."""
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415  (half a second that only these tests need)
-
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    server = _server()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
     before = {name: os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "UPTIME_ENV")}
-    os.environ.update(AWS_ENDPOINT_URL=f"http://{host}:{port}", UPTIME_ENV=ENVIRONMENT)
-    yield f"http://{host}:{port}"
+    os.environ.update(AWS_ENDPOINT_URL=endpoint, UPTIME_ENV=ENVIRONMENT)
+    yield endpoint
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.update({name: value})
-    server.stop()
+    server.shutdown()
+    thread.join(10)
+
+
+def _server() -> Any:
+    """moto over HTTP, one request at a time except for long polls: its transactions roll back what other threads wrote meanwhile."""
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415  (half a second that only these tests need)
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server  # noqa: PLC0415  (as above)
+
+    moto, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ.get("HTTP_X_AMZ_TARGET") == "AmazonSQS.ReceiveMessage":
+            return moto(environ, start_response)
+        with turn:
+            return moto(environ, start_response)
+
+    return make_server("127.0.0.1", 0, serve, threaded=True, request_handler=MotoRequestHandler)
 
 
 @pytest.fixture

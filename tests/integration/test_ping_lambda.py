@@ -137,11 +137,20 @@ def test_a_replayed_request_is_one_ping(aws: AwsStandIn, app: Any) -> None:
     assert len(received(aws)) == 2
 
 
+def patient_client(app: Any, event: dict[str, Any]) -> int:
+    """Sends the same request again when told to; the stand-in handles one at a time, so the last of many may time out."""
+    for _ in range(5):
+        status: int = app(event, None)["statusCode"]
+        if status != 503:
+            return status
+    return 503
+
+
 def test_fifty_clients_at_once_lose_nothing(aws: AwsStandIn, app: Any) -> None:
     uid = heartbeat()
     actions = [None, "start", "fail", "log", "0"] * 10
     with ThreadPoolExecutor(50) as clients:
-        answers = list(clients.map(lambda action: app(proxy_event(uid, action), None)["statusCode"], actions))
+        answers = list(clients.map(lambda action: patient_client(app, proxy_event(uid, action)), actions))
     assert answers == [200] * 50
     items = pings_of(uid)
     sequences = {item.sequence for item in items}
