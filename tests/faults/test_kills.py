@@ -54,7 +54,7 @@ def site() -> Iterator[Site]:
 
 
 class Killer:
-    """Kills a random process every few seconds until it is stopped."""
+    """Kills a process every other second, round by round in a random order."""
 
     def __init__(self, box: RunningBox, seed: int) -> None:
         self.kills: Counter[str] = Counter()
@@ -63,8 +63,10 @@ class Killer:
 
     def run(self, until: float) -> None:
         """Kill."""
+        waiting: list[str] = []
         while time.monotonic() < until:
-            victim = self._random.choice(VICTIMS)
+            waiting = waiting or self._random.sample(VICTIMS, len(VICTIMS))
+            victim = waiting.pop()
             with suppress(AssertionError, ProcessLookupError):  # it is being restarted: somebody else next time
                 os.kill(self._box.pid_of(victim), signal.SIGKILL)
                 self.kills[victim] += 1
