@@ -180,3 +180,19 @@ def test_beat_is_killed_and_started_again(database: Database, fleet: Fleet, targ
     fleet.start("beat")
     flows(database)
     nobody_was_alarmed(database)
+
+
+def test_the_fleet_waits_for_a_broker_and_a_database_that_come_later(
+    database: Database, broker: Broker, fleet: Fleet, target: Target
+) -> None:
+    watch(database, target.url, 5)
+    broker.kill()
+    database.stop()
+    fleet.start()
+    until(lambda: all("Cannot connect" in fleet.log(name) for name in ("worker", "schedule")), 60)
+    broker.start()
+    until(lambda: "ready." in fleet.log("worker"), 60)
+    database.start()
+    flows(database)
+    assert fleet.alive()
+    nobody_was_alarmed(database)
