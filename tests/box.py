@@ -7,9 +7,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, override
@@ -37,6 +38,17 @@ def _is_free(port: int) -> bool:
         probe.bind(("127.0.0.1", port))
         return True
     return False
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder for homes that every account may pass through, as PostgreSQL's must when we are root; pytest's own are closed."""
+    folder = Path(tempfile.mkdtemp(prefix="uptimemonitor-test-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def environ_of(home: Path, port_base: int, **more: str) -> dict[str, str]:

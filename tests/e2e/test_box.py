@@ -3,11 +3,9 @@
 import json
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -20,7 +18,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from core.local import lock
-from tests.box import RunningBox, Site
+from tests.box import RunningBox, Site, open_folder
 from tests.processes import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.xdist_group("box")]
@@ -48,11 +46,8 @@ SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo5ODc2NTQ="
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """Not below pytest's own folder: that is closed to the account that runs PostgreSQL."""
-    folder = Path(tempfile.mkdtemp(prefix="uptimemonitor-e2e-"))
-    folder.chmod(0o711)
-    yield folder / "home"
-    shutil.rmtree(folder, ignore_errors=True)
+    with open_folder() as folder:
+        yield folder / "home"
 
 
 @pytest.fixture(scope="module")

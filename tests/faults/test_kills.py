@@ -2,23 +2,20 @@
 
 import os
 import random
-import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.box import RunningBox, Site
+from tests.box import RunningBox, Site, open_folder
 from tests.processes import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.xdist_group("box")]
@@ -33,17 +30,15 @@ WEBSITE = {"interval_s": 5, "retry_interval_s": 1, "failure_threshold": 2, "time
 @pytest.fixture(scope="module")
 def box() -> Iterator[RunningBox]:
     """A box with an empty workspace, which asks again for receipts after 15 s."""
-    folder = Path(tempfile.mkdtemp(prefix="uptimemonitor-faults-"))
-    folder.chmod(0o711)
-    running = RunningBox(folder / "home")
-    running.environ["RECEIPT_TIMEOUT_S"] = "15"
-    try:
-        running.up("--no-demo")
-        running.log_in()
-        yield running
-    finally:
-        running.destroy()
-        shutil.rmtree(folder, ignore_errors=True)
+    with open_folder() as folder:
+        running = RunningBox(folder / "home")
+        running.environ["RECEIPT_TIMEOUT_S"] = "15"
+        try:
+            running.up("--no-demo")
+            running.log_in()
+            yield running
+        finally:
+            running.destroy()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from core.local import backup, box, home, schema, secrets, supervise
 from core.local.backup import BackupRefused, Manifest
 from core.local.box import Box
 from core.local.settings import BoxSettings
-from tests.box import free_port_base
+from tests.box import free_port_base, open_folder
 
 USER = """
 INSERT INTO account (id, email, password, name, tier, is_active, created_at)
@@ -31,10 +32,21 @@ def settings_for(root: Path) -> BoxSettings:
     return BoxSettings.from_env(Env({"UPTIME_HOME": str(root), "UPTIME_PORT_BASE": str(free_port_base())}))
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder() as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> BoxSettings:
+def filled() -> Iterator[BoxSettings]:
     """A box that does not run, with one user and one sealed text."""
-    settings = settings_for(enterable(tmp_path_factory.mktemp("filled")))
+    with open_folder() as folder:
+        yield fill(folder)
+
+
+def fill(folder: Path) -> BoxSettings:
+    settings = settings_for(folder / "home")
     place = home.prepare(settings.home)
     described = box.open_box(settings, supervise.secrets_for(place, settings), place)
     with backup._database(described) as url:
@@ -51,20 +63,12 @@ def bring_up_to_date(described: Box) -> None:
     subprocess.run([sys.executable, "-m", "core.local.schema"], env=box.environ(described, os.environ), check=True)
 
 
-def enterable(folder: Path) -> Path:
-    """pytest makes its folders 0700; the account that runs PostgreSQL must be able to enter."""
-    for one in (folder, *folder.parents):
-        if one.stat().st_uid == os.geteuid() and one != Path("/"):
-            one.chmod(one.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
-    return folder / "home"
-
-
-def test_a_backup_comes_back_with_its_secrets(filled: BoxSettings, tmp_path: Path) -> None:
-    file = tmp_path / "box.backup"
+def test_a_backup_comes_back_with_its_secrets(filled: BoxSettings, folder: Path) -> None:
+    file = folder / "box.backup"
     manifest = backup.create(filled, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "uptime.0001_initial" in manifest.migrations
-    other = settings_for(enterable(tmp_path))
+    other = settings_for(folder / "home")
     backup.restore(other, file)
     stored = secrets.load(other.home)
     assert stored == secrets.load(filled.home)
@@ -78,26 +82,26 @@ def test_a_backup_comes_back_with_its_secrets(filled: BoxSettings, tmp_path: Pat
         assert schema._stored_fingerprint(connection) == schema.fingerprint()
 
 
-def test_a_backup_never_overwrites_a_file(filled: BoxSettings, tmp_path: Path) -> None:
-    file = tmp_path / "box.backup"
+def test_a_backup_never_overwrites_a_file(filled: BoxSettings, folder: Path) -> None:
+    file = folder / "box.backup"
     file.write_text("precious")
     with pytest.raises(BackupRefused, match="exists"):
         backup.create(filled, file)
     assert file.read_text() == "precious"
 
 
-def test_a_box_with_data_is_never_restored_over(filled: BoxSettings, tmp_path: Path) -> None:
-    file = tmp_path / "box.backup"
+def test_a_box_with_data_is_never_restored_over(filled: BoxSettings, folder: Path) -> None:
+    file = folder / "box.backup"
     backup.create(filled, file)
     with pytest.raises(BackupRefused, match="holds a box already"):
         backup.restore(filled, file)
 
 
-def test_a_backup_of_a_newer_version_is_refused_and_leaves_nothing(filled: BoxSettings, tmp_path: Path) -> None:
-    file = tmp_path / "box.backup"
+def test_a_backup_of_a_newer_version_is_refused_and_leaves_nothing(filled: BoxSettings, folder: Path) -> None:
+    file = folder / "box.backup"
     manifest = backup.create(filled, file)
-    newer = repack(file, tmp_path / "newer.backup", [*manifest.migrations, "uptime.9999_tomorrow"])
-    other = settings_for(enterable(tmp_path))
+    newer = repack(file, folder / "newer.backup", [*manifest.migrations, "uptime.9999_tomorrow"])
+    other = settings_for(folder / "home")
     with pytest.raises(BackupRefused, match="newer than this one"):
         backup.restore(other, newer)
     assert secrets.load(other.home) is None
@@ -116,17 +120,17 @@ def repack(file: Path, target: Path, migrations: list[str]) -> Path:
     return target
 
 
-def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "box.backup"
+def test_what_is_no_backup_is_refused(folder: Path) -> None:
+    file = folder / "box.backup"
     file.write_bytes(b"a shopping list")
     with pytest.raises(BackupRefused, match="not a backup"):
-        backup.restore(settings_for(enterable(tmp_path)), file)
+        backup.restore(settings_for(folder / "home"), file)
 
 
-def test_a_restore_that_was_cut_short_is_simply_run_again(filled: BoxSettings, tmp_path: Path) -> None:
-    file = tmp_path / "box.backup"
+def test_a_restore_that_was_cut_short_is_simply_run_again(filled: BoxSettings, folder: Path) -> None:
+    file = folder / "box.backup"
     backup.create(filled, file)
-    other = settings_for(enterable(tmp_path))
+    other = settings_for(folder / "home")
     place = home.prepare(other.home)
     (place.data / "postgres-18").mkdir()
     (place.data / home.UNFINISHED).touch()
@@ -136,10 +140,10 @@ def test_a_restore_that_was_cut_short_is_simply_run_again(filled: BoxSettings, t
     assert secrets.load(other.home)
 
 
-def test_an_upgrade_of_a_database_with_data_is_dumped_first(filled: BoxSettings, tmp_path: Path) -> None:
-    copy = tmp_path / "copy.backup"
+def test_an_upgrade_of_a_database_with_data_is_dumped_first(filled: BoxSettings, folder: Path) -> None:
+    copy = folder / "copy.backup"
     backup.create(filled, copy)
-    other = settings_for(enterable(tmp_path))
+    other = settings_for(folder / "home")
     backup.restore(other, copy)
     place = home.locate(other.home)
     stored = secrets.load(other.home)

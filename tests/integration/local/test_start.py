@@ -13,7 +13,7 @@ from core.env import Env, SettingError
 from core.local import home, lock, secrets
 from core.local.home import HomeUnusable
 from core.local.settings import BoxSettings
-from tests.box import command, environ_of, free_port_base
+from tests.box import command, environ_of, free_port_base, open_folder
 
 HOLD_LOCK = """
 import sys, time
@@ -26,6 +26,13 @@ time.sleep(600)
 
 
 @pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder for a home, as a user would choose one."""
+    with open_folder() as opened:
+        yield opened
+
+
+@pytest.fixture
 def taken_port() -> Iterator[int]:
     """A base whose port for the web somebody has."""
     base = free_port_base()
@@ -35,31 +42,31 @@ def taken_port() -> Iterator[int]:
         yield base
 
 
-def test_a_taken_port_is_named_with_its_setting_and_its_holder(tmp_path: Path, taken_port: int) -> None:
-    done = command(environ_of(tmp_path / "home", taken_port), "up")
+def test_a_taken_port_is_named_with_its_setting_and_its_holder(folder: Path, taken_port: int) -> None:
+    done = command(environ_of(folder / "home", taken_port), "up")
     assert done.returncode == 1
     assert f"port {taken_port}, wanted by web" in done.stderr
     assert f"UPTIME_PORT_BASE={taken_port}" in done.stderr
     assert f"process {os.getpid()} " in done.stderr
-    assert not lock.is_held(tmp_path / "home" / "run")
+    assert not lock.is_held(folder / "home" / "run")
 
 
-def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    done = command(environ_of(tmp_path / "file" / "home", free_port_base()), "up")
+def test_a_home_that_cannot_be_made_is_named(folder: Path) -> None:
+    (folder / "file").write_text("in the way")
+    done = command(environ_of(folder / "file" / "home", free_port_base()), "up")
     assert done.returncode == 1
-    assert str(tmp_path / "file") in done.stderr
+    assert str(folder / "file") in done.stderr
     assert "UPTIME_HOME" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_told(folder: Path) -> None:
     with pytest.raises(HomeUnusable, match="MB free"):
-        home.prepare(tmp_path / "home", needed_bytes=2**60)
+        home.prepare(folder / "home", needed_bytes=2**60)
 
 
-def test_data_without_its_secrets_is_not_opened(tmp_path: Path) -> None:
-    place = home.prepare(tmp_path / "home")
+def test_data_without_its_secrets_is_not_opened(folder: Path) -> None:
+    place = home.prepare(folder / "home")
     (place.data / "postgres-18").mkdir()
     done = command(environ_of(place.root, free_port_base()), "up")
     assert done.returncode == 1
@@ -67,8 +74,8 @@ def test_data_without_its_secrets_is_not_opened(tmp_path: Path) -> None:
     assert secrets.load(place.root) is None
 
 
-def test_data_of_another_major_version_is_not_passed_over(tmp_path: Path) -> None:
-    place = home.prepare(tmp_path / "home")
+def test_data_of_another_major_version_is_not_passed_over(folder: Path) -> None:
+    place = home.prepare(folder / "home")
     secrets.create(place.root)
     (place.data / "postgres-12").mkdir()
     done = command(environ_of(place.root, free_port_base()), "up")
@@ -77,8 +84,8 @@ def test_data_of_another_major_version_is_not_passed_over(tmp_path: Path) -> Non
     assert "uptimemonitor restore" in done.stderr
 
 
-def test_a_malformed_setting_is_named(tmp_path: Path) -> None:
-    done = command({**environ_of(tmp_path / "home", 8000), "UPTIME_PORT_BASE": "eighty"}, "status")
+def test_a_malformed_setting_is_named(folder: Path) -> None:
+    done = command({**environ_of(folder / "home", 8000), "UPTIME_PORT_BASE": "eighty"}, "status")
     assert done.returncode == 1
     assert "UPTIME_PORT_BASE must be a whole number" in done.stderr
 
@@ -95,8 +102,8 @@ def test_the_urls_follow_the_bind_address(bind: str, shown: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
-def test_the_data_moves_out_of_a_home_that_the_account_cannot_enter(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+def test_the_data_moves_out_of_a_home_that_the_account_cannot_enter(folder: Path) -> None:
+    closed = folder / "closed"
     closed.mkdir(mode=0o700)
     place = home.locate(closed / "home")
     assert place.is_elsewhere
@@ -104,21 +111,21 @@ def test_the_data_moves_out_of_a_home_that_the_account_cannot_enter(tmp_path: Pa
     assert place.data != home.locate(closed / "other").data
 
 
-def test_a_stale_lock_is_no_lock(tmp_path: Path) -> None:
-    holder = subprocess.Popen([sys.executable, "-c", HOLD_LOCK, str(tmp_path)], stdout=subprocess.PIPE)
+def test_a_stale_lock_is_no_lock(folder: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD_LOCK, str(folder)], stdout=subprocess.PIPE)
     assert holder.stdout
     assert holder.stdout.readline() == b"held\n"
-    assert lock.is_held(tmp_path)
+    assert lock.is_held(folder)
     with pytest.raises(lock.AlreadyRunning):
-        lock.BoxLock.take(tmp_path)
+        lock.BoxLock.take(folder)
     holder.kill()
     holder.communicate()
-    assert not lock.is_held(tmp_path)
-    lock.BoxLock.take(tmp_path).release()
+    assert not lock.is_held(folder)
+    lock.BoxLock.take(folder).release()
 
 
-def test_wiping_leaves_what_is_not_the_boxs(tmp_path: Path) -> None:
-    place = home.prepare(tmp_path / "home")
+def test_wiping_leaves_what_is_not_the_boxs(folder: Path) -> None:
+    place = home.prepare(folder / "home")
     secrets.create(place.root)
     (place.root / "thesis.txt").write_text("mine")
     done = command(environ_of(place.root, free_port_base()), "wipe", "--yes")
@@ -126,7 +133,7 @@ def test_wiping_leaves_what_is_not_the_boxs(tmp_path: Path) -> None:
     assert [path.name for path in place.root.iterdir()] == ["thesis.txt"]
 
 
-def test_wiping_wants_a_yes(tmp_path: Path) -> None:
-    place = home.prepare(tmp_path / "home")
+def test_wiping_wants_a_yes(folder: Path) -> None:
+    place = home.prepare(folder / "home")
     assert command(environ_of(place.root, free_port_base()), "wipe").returncode == 2
     assert place.run.exists()
