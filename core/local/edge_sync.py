@@ -103,7 +103,7 @@ def _wait_for_transactions(pool: Pool, clock: Callable[[], float] = time.monoton
     with pool.connection() as connection:
         connection.set_autocommit(True)
         try:
-            before = edge.next_transaction(connection)
+            before = edge.mark_now(connection)
             give_up = clock() + LONGEST_TRANSACTION_S
             while not edge.have_ended(connection, before):
                 if clock() > give_up:

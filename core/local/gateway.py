@@ -35,7 +35,7 @@ from core.local.api_gateway import (
 )
 from core.local.http_listener import HttpListener, Request, Response
 from core.local.journal import Entry, Journal, JournalUnavailable
-from core.local.ping_runner import PingRunner
+from core.local.ping_runner import PATIENCE_S, PingRunner
 from core.local.reconciler import Reconciler
 from core.logs import configure, get_logger
 
@@ -127,11 +127,12 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--journal", type=Path, required=True, help="folder of the journal")
+    parser.add_argument("--patience", type=float, default=PATIENCE_S, help="seconds that a client waits for the Lambda")
     options = parser.parse_args()
     configure("ping-gateway")
     settings = GatewaySettings.from_env(Env(os.environ))
     journal = Journal(options.journal)
-    runner = PingRunner(ping_lambda.invoke, journal, lambda: reachable(settings.aws_url))
+    runner = PingRunner(ping_lambda.invoke, journal, lambda: reachable(settings.aws_url), patience_s=options.patience)
     runner.requeue(journal.living())
     reconciler = Reconciler(
         journal, runner, open_pool(settings.database_url.reveal(), application="ping-gateway", size=1), lambda: datetime.now(UTC)

@@ -70,15 +70,18 @@ def stored_pings(connection: Connection, ids: Sequence[UUID], since: datetime, u
     return {row[0] for row in rows}
 
 
-def next_transaction(connection: Connection) -> str:
-    """The id that no transaction has reached yet."""
-    row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
+def mark_now(connection: Connection) -> str:
+    """A transaction id above those of all transactions that have written until now.
+
+    The `xmax` of a snapshot would not do: it is only above those that have ended.
+    """
+    row = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
     assert row
     return str(row[0])
 
 
 def have_ended(connection: Connection, before: str) -> bool:
-    """Whether every transaction below an id of `next_transaction` has ended."""
+    """Whether every transaction below a mark of `mark_now` has ended."""
     row = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %s::xid8", (before,)).fetchone()
     assert row
     return bool(row[0])

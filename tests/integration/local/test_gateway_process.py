@@ -21,8 +21,10 @@ def gateway(database_url: str, journal: Path, aws_port: int) -> Iterator[httpx.C
     port = free_port()
     environ = {"UPTIME_ENV": NAMES.env, "DATABASE_URL": database_url, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws_port}"}
     with (
-        module_process("core.local.gateway", ["--port", str(port), "--journal", str(journal)], environ) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
+        module_process(
+            "core.local.gateway", ["--port", str(port), "--journal", str(journal), "--patience", "30"], environ
+        ) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
     ):
         wait_for_port(port, process=process)
         yield client
