@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from core.api.accounts.models import ApiKey, Role, User
+from core.api.answers import Answer
 from core.api.fields import Email, Strict, Text
 
 KEY_ROLES = [(Role.EDITOR.value, Role.EDITOR.label), (Role.VIEWER.value, Role.VIEWER.label)]
@@ -31,7 +32,7 @@ class RefreshRequest(Strict):
     refresh = Text(max_length=4096)
 
 
-class AccessAnswer(serializers.Serializer[Any]):
+class AccessAnswer(Answer[Any]):
     """A token for `Authorization: Bearer`, good for 15 minutes."""
 
     access = serializers.CharField()
@@ -51,7 +52,7 @@ class UserAnswer(serializers.ModelSerializer[User]):
         fields = ("id", "email", "name", "created_at")
 
 
-class WorkspaceAnswer(serializers.Serializer[Any]):
+class WorkspaceAnswer(Answer[Any]):
     """A workspace, and the caller's role in it."""
 
     id = serializers.UUIDField(source="workspace.id")

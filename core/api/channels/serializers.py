@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.api.answers import Answer
 from core.api.channels.models import Channel
 from core.api.fields import Flag, Strict, Text
 from core.contracts.channels import KINDS
@@ -34,7 +35,7 @@ class ChannelRequest(Strict):
     config = ConfigField(help_text=ConfigField.__doc__)
 
 
-class ChannelAnswer(serializers.Serializer[Channel]):
+class ChannelAnswer(Answer[Channel]):
     """A channel. `disabled_reason` says why nothing is sent to it."""
 
     id = serializers.UUIDField()
@@ -59,7 +60,7 @@ class NewChannelAnswer(ChannelAnswer):
     secret = serializers.CharField(allow_null=True)
 
 
-class TestAnswer(serializers.Serializer[Any]):
+class TestAnswer(Answer[Any]):
     """The alert that the test message is; `/api/v1/deliveries/?alert=…` shows what becomes of it."""
 
     alert = serializers.UUIDField(source="id")

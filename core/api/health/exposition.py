@@ -14,12 +14,23 @@ from prometheus_client.core import Metric
 from core import metrics
 
 WEBSITES = """
+    WITH outages AS (
+        SELECT monitor_id, sum(extract(epoch FROM coalesce(resolved_at, now()) - greatest(began_at, now() - interval '1 day'))) AS down_s
+        FROM incident
+        WHERE resolved_at IS NULL OR resolved_at > now() - interval '1 day'
+        GROUP BY monitor_id
+    )
     SELECT m.uid::text, m.name, w.url,
            CASE s.state WHEN 'up' THEN 1 WHEN 'down' THEN 0 END,
            s.failures,
            extract(epoch FROM s.last_checked_at)::float8,
-           (extract(epoch FROM s.certificate_not_after - now()) / 86400)::float8
+           (extract(epoch FROM s.certificate_not_after - now()) / 86400)::float8,
+           CASE WHEN s.state <> 'new' AND m.created_at < now() THEN
+               greatest(0, 100 - 100 * coalesce(o.down_s, 0)
+                                     / extract(epoch FROM now() - greatest(m.created_at, now() - interval '1 day')))::float8
+           END
     FROM monitor m JOIN website w ON w.monitor_id = m.id JOIN website_state s ON s.monitor_id = m.id
+    LEFT JOIN outages o ON o.monitor_id = m.id
     WHERE m.paused_at IS NULL
     ORDER BY m.id
 """
@@ -43,6 +54,7 @@ WEBSITE_GAUGES = (
     metrics.WEBSITE_CONSECUTIVE_FAILURES,
     metrics.WEBSITE_LAST_CHECK,
     metrics.WEBSITE_SSL_EXPIRY_DAYS,
+    metrics.WEBSITE_UPTIME_PERCENTAGE,
 )
 HEARTBEAT_GAUGES = (
     metrics.HEARTBEAT_STATUS,

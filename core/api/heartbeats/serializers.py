@@ -3,6 +3,7 @@
 from django.conf import settings
 from rest_framework import serializers
 
+from core.api.answers import Answer
 from core.api.fields import Strict, Text, Whole, Words
 from core.api.monitors.models import Monitor, Ping
 from core.api.monitors.serializers import STATES, MonitorAnswer
@@ -40,7 +41,7 @@ class HeartbeatAnswer(MonitorAnswer):
         return f"{settings.PING_URL}/api/ping/{monitor.uid}/"
 
 
-class PingAnswer(serializers.Serializer[Ping]):
+class PingAnswer(Answer[Ping]):
     """One ping. Its body, if it had one, is at `body/`."""
 
     id = serializers.UUIDField()

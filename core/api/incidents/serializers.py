@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.api.answers import Answer
 from core.api.channels.serializers import KIND_NAMES
 from core.api.incidents.models import Delivery, DeliveryState, Incident
 from core.api.monitors.models import MonitorKind
@@ -13,7 +14,7 @@ from core.domain.outcomes import Reason
 ALERT_TYPES = ("down", "recovered", "not_monitored", "monitored_again", "test")
 
 
-class MonitorNameAnswer(serializers.Serializer[Any]):
+class MonitorNameAnswer(Answer[Any]):
     """Which monitor."""
 
     id = serializers.UUIDField(source="uid")
@@ -21,7 +22,7 @@ class MonitorNameAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
-class IncidentAnswer(serializers.Serializer[Incident]):
+class IncidentAnswer(Answer[Incident]):
     """One outage: `began_at` is the first failed check or the missed deadline, `opened_at` when it was confirmed."""
 
     id = serializers.UUIDField()
@@ -33,7 +34,7 @@ class IncidentAnswer(serializers.Serializer[Incident]):
     resolved_at = serializers.DateTimeField(allow_null=True, help_text="null while it lasts.")
 
 
-class ChannelNameAnswer(serializers.Serializer[Any]):
+class ChannelNameAnswer(Answer[Any]):
     """Which channel."""
 
     id = serializers.UUIDField()
@@ -41,7 +42,7 @@ class ChannelNameAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
-class DeliveryAnswer(serializers.Serializer[Delivery]):
+class DeliveryAnswer(Answer[Delivery]):
     """One message to one channel. `explanation` puts the rest into a sentence."""
 
     id = serializers.UUIDField()

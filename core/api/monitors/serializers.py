@@ -6,6 +6,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.api.answers import Answer
+from core.api.monitors.models import Monitor
 from core.domain.outcomes import MonitorState, Outcome, Reason
 
 STATES = [state.value for state in MonitorState]
@@ -25,7 +27,7 @@ class LabelField(serializers.Field[Any, Any, str, Any]):
         return self._labels.get(value, f"code_{value}")
 
 
-class MonitorAnswer(serializers.Serializer[Any]):
+class MonitorAnswer(Answer[Monitor]):
     """The part that every kind of monitor has."""
 
     id = serializers.UUIDField(source="uid")

@@ -6,6 +6,7 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.api.answers import Answer
 from core.api.fields import Flag, Strict, Text, Whole, Words
 from core.api.monitors.models import CheckResult, Monitor
 from core.api.monitors.serializers import OUTCOMES, STATES, LabelField, MonitorAnswer
@@ -55,7 +56,7 @@ class WebsiteRequest(Strict):
         return text
 
 
-class LastCheckAnswer(serializers.Serializer[Any]):
+class LastCheckAnswer(Answer[Any]):
     """The latest check. `reason` says why the outcome is what it is; `duration_ms` covers redirects too."""
 
     at = serializers.DateTimeField(source="last_checked_at")
@@ -104,7 +105,7 @@ class WebsiteAnswer(MonitorAnswer):
         }
 
 
-class CheckResultAnswer(serializers.Serializer[CheckResult]):
+class CheckResultAnswer(Answer[CheckResult]):
     """One check. Phases that did not happen are null."""
 
     at = serializers.DateTimeField(source="checked_at")

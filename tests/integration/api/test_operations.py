@@ -19,6 +19,7 @@ from core.api.monitors.models import Heartbeat, HeartbeatState, Monitor, Website
 from core.env import Secret
 from tests.integration.api.calls import count, problem
 from tests.integration.api.conftest import Caller
+from tests.integration.api.test_incidents import incident_of
 
 LOOPBACK = {"Host": "127.0.0.1:8000"}
 
@@ -99,6 +100,34 @@ def test_metrics_show_every_monitor_from_a_few_queries(alice: Caller) -> None:
     assert found["uptime_active_users_total"] == {(): 1}
     assert found["uptime_monitors_per_user"] == {(str(alice.user.id), "alice@example.com"): 6}
     assert found["uptime_subscription_tier"] == {(str(alice.user.id), "free"): 1}
+
+
+def test_uptime_is_weighted_by_time_over_a_day(alice: Caller) -> None:
+    now = timezone.now()
+
+    def site(name: str, age: timedelta, *outages: tuple[timedelta, timedelta | None]) -> None:
+        monitor = Monitor.objects.create(workspace=alice.workspace, kind="website", name=name, created_at=now - age)
+        Website.objects.create(monitor=monitor, url="http://192.0.2.1/")
+        WebsiteState.objects.create(monitor=monitor, state="up")
+        for began, resolved in outages:
+            incident = incident_of(monitor, now - began + timedelta(seconds=20))
+            incident.resolved_at = None if resolved is None else now - resolved
+            incident.save()
+
+    hours = [timedelta(hours=n) for n in range(49)]
+    site("well", hours[48])
+    site("young", hours[4], (hours[2], hours[1]))
+    site("twice", hours[48], (hours[20], hours[17]), (hours[3], None))
+    site("since yesterday", hours[48], (hours[30], hours[12]))
+    site("long ago", hours[48], (hours[40], hours[30]))
+    found = samples(APIClient().get("/metrics/", headers=LOOPBACK))["uptime_website_uptime_percentage"]
+    assert {labels[1]: round(value, 1) for labels, value in found.items()} == {
+        "well": 100,
+        "young": 75,
+        "twice": 75,
+        "since yesterday": 50,
+        "long ago": 100,
+    }
 
 
 def test_every_metric_of_the_catalogue_is_exposed_once(database: None) -> None:
