@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import psycopg
 
 from core.local import accounts
 from core.local.box import Box
@@ -40,7 +41,7 @@ def run(box: Box, show: Show, complain: Callable[[str], None], *, only_if_empty:
         with _open(box) as demo:
             demo.set_up()
             _outage(demo, show)
-    except (DemoFailed, httpx.HTTPError) as error:
+    except (DemoFailed, httpx.HTTPError, psycopg.Error) as error:
         complain(f"demo: {str(error) or type(error).__name__}; `uptimemonitor logs` may tell why")
         return False
     return True

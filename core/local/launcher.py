@@ -13,6 +13,7 @@ import psutil
 from core.local import home, lock, secrets, stale, state
 from core.local.home import Home
 from core.local.logfiles import tail
+from core.local.process import die_with_parent
 from core.local.settings import CHECKOUT, BoxSettings
 from core.local.state import BoxState, Phase
 from core.local.supervise import EXIT_ALREADY_RUNNING
@@ -37,7 +38,7 @@ def up(settings: BoxSettings, environ: Mapping[str, str], progress: Progress) ->
         HomeUnusable: the home cannot be written.
     """
     place = home.prepare(settings.home)
-    supervisor = _detach(place, environ)
+    supervisor = _spawn(place, environ, attached=False)
     try:
         return _wait_ready(place, supervisor, progress)
     except BaseException:
@@ -52,7 +53,7 @@ def run_in_foreground(
 ) -> int:
     """Start the box as a child of this process, call `ready` once it is, and stop it on SIGINT or SIGTERM."""
     place = home.prepare(settings.home)
-    supervisor = _detach(place, environ)
+    supervisor = _spawn(place, environ, attached=True)
     signal.signal(signal.SIGTERM, lambda *_: supervisor.terminate())
     try:
         ready(_wait_ready(place, supervisor, progress))
@@ -77,11 +78,20 @@ def down(settings: BoxSettings) -> bool:
 
 def running(settings: BoxSettings) -> BoxState | None:
     """The state of the running box, or None."""
-    place = home.locate(settings.home)
-    return state.read(place.run) if lock.is_held(place.run) else None
+    return _running(home.locate(settings.home).run)
 
 
-def _detach(place: Home, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _running(run: Path) -> BoxState | None:
+    if not lock.is_held(run):
+        return None
+    pid, seen = lock.holder(run), state.read(run)
+    if seen and seen.pid == pid:
+        return seen
+    return BoxState(pid=pid, started_at=time.time())  # it has just begun; the file is its predecessor's
+
+
+def _spawn(place: Home, environ: Mapping[str, str], *, attached: bool) -> subprocess.Popen[bytes]:
+    """Start the supervisor; an attached one ends with this process, whatever ends it (on Linux)."""
     with (place.logs / "supervisor.log").open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "core.local.supervise"],
@@ -91,6 +101,7 @@ def _detach(place: Home, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM) if attached else None,  # noqa: PLW1509  (there are no threads here)
         )
 
 
@@ -99,19 +110,28 @@ def _wait_ready(place: Home, supervisor: subprocess.Popen[bytes], progress: Prog
     give_up = time.monotonic() + START_TIMEOUT_S
     seen = None
     while time.monotonic() < give_up:
-        status = supervisor.poll()
-        seen = state.read(place.run)
-        if status is not None and status != EXIT_ALREADY_RUNNING:
-            raise BoxFailed(_why(place, seen if seen and seen.pid == supervisor.pid else None))
-        if seen and (seen.pid == supervisor.pid or status == EXIT_ALREADY_RUNNING):
+        seen = _look(place, supervisor)
+        if seen:
             progress(seen)
             if seen.phase is Phase.READY:
                 return seen
-            if status == EXIT_ALREADY_RUNNING and not lock.is_held(place.run):
-                raise BoxFailed("the box that was running has just stopped: try again")
         time.sleep(POLL_S)
     late = [process.name for process in seen.processes if process.phase not in {Phase.READY, Phase.DONE}] if seen else []
     raise BoxFailed(f"not ready after {START_TIMEOUT_S:.0f} s: {', '.join(late)}; see {place.logs}")
+
+
+def _look(place: Home, supervisor: subprocess.Popen[bytes]) -> BoxState | None:
+    """The state of the box that we started, or found running; None while it has said nothing yet."""
+    status = supervisor.poll()
+    if status == EXIT_ALREADY_RUNNING:
+        if other := _running(place.run):
+            return other
+        raise BoxFailed("the box that was running has just stopped: try again")
+    seen = state.read(place.run)
+    ours = seen if seen and seen.pid == supervisor.pid else None
+    if status is not None:
+        raise BoxFailed(_why(place, ours))
+    return ours
 
 
 def _why(place: Home, failed: BoxState | None) -> str:
@@ -126,7 +146,7 @@ def _why(place: Home, failed: BoxState | None) -> str:
 
 def _stop_supervisor(place: Home) -> None:
     """SIGTERM, and wait for the lock, which is let go last of all; a supervisor that hangs is killed, its children with it."""
-    pid = _holder(place.run)
+    pid = lock.holder(place.run)
     os.kill(pid, signal.SIGTERM)
     give_up = time.monotonic() + STOP_TIMEOUT_S
     while lock.is_held(place.run):
@@ -137,8 +157,3 @@ def _stop_supervisor(place: Home) -> None:
     box_secrets = secrets.load(place.root)
     if box_secrets:
         stale.reap(place.run, box_secrets.box_id)
-
-
-def _holder(run: Path) -> int:
-    """Who holds the lock writes its pid into it, so the number is as alive as the lock."""
-    return int((run / lock.FILE).read_text(encoding="ascii"))

@@ -40,6 +40,11 @@ class BoxLock:
         os.close(self._descriptor)
 
 
+def holder(run: Path) -> int:
+    """The pid of who holds the lock: who takes it writes it down, so while the lock is held the number is right (0: not written yet)."""
+    return int((run / FILE).read_text(encoding="ascii").strip() or 0)
+
+
 def is_held(run: Path) -> bool:
     """Whether a supervisor is alive in this home."""
     try:

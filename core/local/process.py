@@ -130,12 +130,12 @@ async def spawn(spec: Spec, log: Path) -> asyncio.subprocess.Process:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_die_with_parent(spec.stop_signal),
+            preexec_fn=die_with_parent(spec.stop_signal),
             **spec.options,
         )
 
 
-def _die_with_parent(sign: signal.Signals) -> Callable[[], None] | None:
+def die_with_parent(sign: signal.Signals) -> Callable[[], None] | None:
     """Runs in the child between fork and exec, after the change of account, which would clear the setting."""
     if sys.platform != "linux":
         return None

@@ -6,6 +6,7 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -222,7 +223,7 @@ def test_a_killed_supervisor_leaves_no_orphan_and_no_harm(box: RunningBox) -> No
     websites, heartbeats = ids_of(box, "websites/"), ids_of(box, "heartbeats/")
     family = box.family()
     assert len(family) > len(PROCESSES)
-    os.kill(int((box.home / "run" / lock.FILE).read_text()), signal.SIGKILL)
+    os.kill(lock.holder(box.home / "run"), signal.SIGKILL)
     wait_for(lambda: living(family) == [], "the end of all", 15)
     assert "check failed" not in box.up()  # the demo is for an empty database
     assert box.status()["ready"]
@@ -250,7 +251,10 @@ def test_a_backup_comes_back_as_a_box_that_works(box: RunningBox, home: Path) ->
     try:
         done = restored.command("restore", str(file))
         assert done.returncode == 0, done.stderr
-        restored.up()
+        foreground = subprocess.Popen(
+            [sys.executable, "-m", "core.cli", "up", "--foreground"], env=restored.environ, stdout=subprocess.DEVNULL
+        )
+        wait_for(lambda: restored.command("status").returncode == 0, "the box in the foreground", 60)
         restored.log_in()
         assert {one["name"] for one in restored.get("websites/")["results"]} == {"Demo website", "Shop"}
         heartbeats = ids_of(restored, "heartbeats/")
@@ -261,5 +265,9 @@ def test_a_backup_comes_back_as_a_box_that_works(box: RunningBox, home: Path) ->
             lambda: [one["state"] for one in restored.get("deliveries/", alert=alert)["results"]] == ["delivered"],
             "the test mail",
         )
+        family = restored.family()
+        foreground.send_signal(signal.SIGINT)
+        assert foreground.wait(20) == 0
+        assert living(family) == []
     finally:
         restored.destroy()
