@@ -4,6 +4,7 @@ from uuid import UUID
 
 from pynamodb.exceptions import PynamoDBException
 
+from core.adapters.dynamodb import share_description
 from core.contracts.channel_vault import ChannelVersion, bind_table
 from core.contracts.names import Names
 
@@ -17,6 +18,7 @@ class ChannelVault:
 
     def __init__(self, names: Names, region: str) -> None:
         bind_table(names.channel_vault_table, region)
+        share_description([ChannelVersion])
 
     def project(self, channel_id: UUID, version: int, kind: str, workspace_id: UUID, ciphertext: str) -> None:
         """Write a version, before the transaction commits that refers to it.

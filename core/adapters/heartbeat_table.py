@@ -10,12 +10,12 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, UpdateError
 from pynamodb.expressions.update import Action
 
+from core.adapters.dynamodb import boto3_session, share_description
 from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, pending_partitions, ping_sort_key
 from core.contracts.heartbeat_table import HeartbeatItem, PendingItem, PingItem, bind_table
 from core.contracts.names import Names
@@ -55,11 +55,12 @@ class HeartbeatTable:
         self._pause = pause
         self._region = region
         bind_table(self._name, region)
+        share_description((HeartbeatItem, PingItem, PendingItem))
 
     @cached_property
     def _client(self) -> "DynamoDBClient":
-        """For the batch calls, which not every process makes: it costs 12 MB. Its session is its own: they are not safe to share."""
-        return boto3.Session().client("dynamodb", region_name=self._region, config=CONFIG)
+        """For the batch calls, which not every process makes."""
+        return boto3_session().client("dynamodb", region_name=self._region, config=CONFIG)
 
     def provision(self, uid: UUID, workspace_id: UUID) -> None:
         """Make pings to a heartbeat possible; one that is there already is left alone.
