@@ -19,12 +19,19 @@ _COLUMNS: Final = SQL("""
     s.last_start_at, s.deadline_at, s.pings, s.changed_at
 """)
 
-LOCK: Final = SQL("""
+LOCK: Final = """
+SELECT s.monitor_id
+FROM monitor m JOIN heartbeat_state s ON s.monitor_id = m.id
+WHERE m.uid = ANY(%s)
+ORDER BY s.monitor_id
+FOR UPDATE OF s
+"""
+
+LOCKED: Final = SQL("""
 SELECT {columns}
 FROM monitor m JOIN heartbeat h ON h.monitor_id = m.id JOIN heartbeat_state s ON s.monitor_id = m.id
-WHERE m.uid = ANY(%s)
+WHERE m.id = ANY(%s)
 ORDER BY m.id
-FOR UPDATE OF s
 """).format(columns=_COLUMNS)
 
 DUE: Final = SQL("""
@@ -99,8 +106,13 @@ class PingRow:
 
 
 def lock(connection: Connection, uids: Sequence[UUID]) -> list[Heartbeat]:
-    """The heartbeats with these ids, in the order of their monitor ids, their states locked."""
-    return [_heartbeat(row) for row in connection.execute(LOCK, (list(uids),)).fetchall()]
+    """The heartbeats with these ids, in the order of their monitor ids, their states locked.
+
+    Read after the lock is held, by a statement of its own: one that waits sees the locked row as it is now, and all others as they were
+    when it began, so it would judge by a schedule that was changed while it waited.
+    """
+    ids = [row[0] for row in connection.execute(LOCK, (list(uids),)).fetchall()]
+    return [_heartbeat(row) for row in connection.execute(LOCKED, (ids,)).fetchall()]
 
 
 def due(connection: Connection, before: datetime, limit: int) -> list[Heartbeat]:

@@ -1,7 +1,7 @@
 """Writes that meet the fleet, the router and the inbox in the middle of something, on connections of their own."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,9 +13,12 @@ from core.api.accounts.models import ApiKey
 from core.api.bootstrap import run_migrations
 from core.api.channels.models import Channel
 from core.api.channels.services import channel_delete
-from core.api.monitors.models import Monitor, WebsiteState
+from core.api.heartbeats.services import heartbeat_create
+from core.api.monitors.models import HeartbeatState, Monitor, WebsiteState
 from core.api.monitors.services import monitor_delete
 from core.api.websites.services import website_create, website_update
+from core.contracts import events
+from core.flows.heartbeats import apply_pings
 from tests.integration.api.conftest import Edge, make_caller
 from tests.waiting import blocked_backends
 
@@ -133,3 +136,26 @@ def test_migrations_wait_for_each_other(committed_database: str) -> None:
         done = [threads.submit(in_a_thread(run_migrations)) for _ in range(2)]
         assert [one.result(60) for one in done] == [None, None]
     assert not ApiKey.objects.exists()
+
+
+def test_a_ping_that_waited_for_an_edit_counts_by_the_new_schedule(committed_database: str, outside: Edge) -> None:
+    caller = make_caller("alice@example.com")
+    values = {"name": "Backup", "tags": [], "period_s": 60, "grace_s": 10}
+    beat = heartbeat_create(workspace=caller.workspace, values=values, now=NOW)
+    pinged = events.HeartbeatPinged(
+        ping_id=uuid4(), heartbeat_id=beat.uid, sequence=1, kind="success", pinged_at=NOW, method="GET"
+    )
+    metadata = events.Metadata(event_id=uuid4(), occurred_at=NOW, workspace_id=caller.workspace.id, correlation_id=beat.uid)
+
+    def ping() -> None:
+        with psycopg.connect(committed_database) as inbox:
+            apply_pings(inbox, [events.Detail(metadata=metadata, data=pinged)], NOW)
+
+    with ThreadPoolExecutor() as threads, psycopg.connect(committed_database) as edit:
+        edit.execute("SELECT 1 FROM heartbeat_state WHERE monitor_id = %s FOR UPDATE", (beat.id,))
+        edit.execute("UPDATE heartbeat SET period_s = 3600")
+        pinging = threads.submit(ping)
+        blocked_backends(committed_database)
+        edit.commit()
+        pinging.result(10)
+    assert HeartbeatState.objects.get(monitor=beat).deadline_at == NOW + timedelta(seconds=3610)
