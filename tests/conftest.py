@@ -4,6 +4,7 @@ import os
 import secrets
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 def _migrate(dsn: str) -> None:
     subprocess.run(
-        ["python", "-m", "django", "migrate", "--verbosity", "0"],
+        [sys.executable, "-m", "django", "migrate", "--verbosity", "0"],
         env={**os.environ, "DATABASE_URL": dsn},
         check=True,
     )
