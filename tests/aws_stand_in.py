@@ -14,6 +14,7 @@ import pytest
 
 from core.contracts.heartbeat_table import HeartbeatItem, bind_table
 from core.contracts.names import EVENT_SOURCE, Names
+from tests.environment import aws_socket
 
 REGION = "eu-west-1"
 ENVIRONMENT = "test"
@@ -40,17 +41,12 @@ class AwsStandIn:
 
 @pytest.fixture(scope="session")
 def aws_endpoint() -> Iterator[str]:
-    """A running moto server. Botocore reads its address from the environment, as on one box."""
+    """A running moto server, where the environment has said from the start that AWS is."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = _server()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    endpoint = f"http://127.0.0.1:{server.server_port}"
-    before = {name: os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "UPTIME_ENV")}
-    os.environ.update(AWS_ENDPOINT_URL=endpoint, UPTIME_ENV=ENVIRONMENT)
-    yield endpoint
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    yield os.environ["AWS_ENDPOINT_URL"]
     server.shutdown()
     thread.join(10)
 
@@ -72,7 +68,8 @@ def _server() -> Any:
         with turn:
             return moto(environ, start_response)
 
-    return make_server("127.0.0.1", 0, serve, threaded=True, request_handler=MotoRequestHandler)
+    aws_socket.listen()
+    return make_server("127.0.0.1", 0, serve, threaded=True, request_handler=MotoRequestHandler, fd=aws_socket.fileno())
 
 
 @pytest.fixture

@@ -1,6 +1,14 @@
 """The environment that every test starts from: nothing in it points at anything real."""
 
+import atexit
 import os
+import socket
+
+aws_socket = socket.socket()
+"""Where the AWS stand-in of this process will listen (`tests.aws_stand_in`). Bound at once, because clients that are made at import take
+their address from the environment; until then, and for good in a run without the stand-in, they are refused."""
+aws_socket.bind(("127.0.0.1", 0))
+atexit.register(aws_socket.close)
 
 DEFAULTS = {
     "DJANGO_SETTINGS_MODULE": "core.api.settings",
@@ -12,6 +20,8 @@ DEFAULTS = {
     "CHANNEL_VAULT_KEYS": "b25seS1mb3ItdGVzdHMtb25seS1mb3ItdGVzdHMtMDA=",
 }
 FORCED = {
+    "UPTIME_ENV": "test",
+    "AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws_socket.getsockname()[1]}",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "eu-west-1",

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from core.adapters.heartbeat_table import HeartbeatTable
 from core.adapters.queues import Message, QueueUnreachable, SqsQueue, sqs_client
 from core.contracts import events
 from core.contracts.heartbeat_keys import pending_partitions
@@ -25,6 +26,7 @@ from core.contracts.names import EVENT_SOURCE
 from core.env import Env, SettingError
 from core.inbox.consumer import TRIES, Consumer
 from core.inbox.settings import InboxSettings
+from lambdas.ping.app import app
 from tests.aws_stand_in import REGION, AwsStandIn
 from tests.conftest import free_port
 from tests.heartbeats import make_heartbeat, pinged
@@ -171,9 +173,6 @@ def row(connection: psycopg.Connection, query: str, *arguments: Any) -> Any:
 def test_from_the_ping_to_the_alert_through_the_real_process(
     aws: AwsStandIn, database_url: str, connection: psycopg.Connection, valkey_url: str
 ) -> None:
-    from core.adapters.heartbeat_table import HeartbeatTable  # noqa: PLC0415  (after `aws` has set the endpoint)
-    from lambdas.ping.app import app  # noqa: PLC0415  (as above)
-
     uid = make_heartbeat(connection, datetime.now(UTC))
     connection.commit()
     HeartbeatTable(aws.names, REGION).provision(uid, uuid4())

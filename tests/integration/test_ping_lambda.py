@@ -14,6 +14,7 @@ from chalice.test import Client
 from core.contracts import events
 from core.contracts.heartbeat_keys import INLINE_BODY_LIMIT, STATE_SORT_KEY, pending_partitions, ping_sort_key
 from core.contracts.heartbeat_table import HeartbeatItem, PendingItem, PingItem
+from lambdas.ping.app import app as chalice_app
 from tests.aws_stand_in import AwsStandIn
 
 WORKSPACE = UUID("0190f5c2-0000-7000-8000-000000000000")
@@ -21,9 +22,7 @@ WORKSPACE = UUID("0190f5c2-0000-7000-8000-000000000000")
 
 @pytest.fixture
 def app(aws: AwsStandIn) -> Any:
-    """The Chalice app; imported here because its clients are made at import, for the endpoint that `aws` has set."""
-    from lambdas.ping.app import app as chalice_app  # noqa: PLC0415
-
+    """The Chalice app, in front of an empty stand-in."""
     return chalice_app
 
 
