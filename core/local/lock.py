@@ -2,10 +2,13 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import Self
 
 FILE = "lock"
+LOOK_S = 0.5
+"""Who looks at the lock shares it for an instant: so long does a taker try before it believes that a supervisor has it."""
 
 
 class AlreadyRunning(Exception):
@@ -26,11 +29,12 @@ class BoxLock:
             AlreadyRunning: somebody holds it.
         """
         descriptor = os.open(run / FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise AlreadyRunning(f"a supervisor is running in {run}") from None
+        give_up = time.monotonic() + LOOK_S
+        while not _lock(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() > give_up:
+                os.close(descriptor)
+                raise AlreadyRunning(f"a supervisor is running in {run}")
+            time.sleep(LOOK_S / 20)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         return cls(descriptor)
@@ -52,9 +56,14 @@ def is_held(run: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
-    return False
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
