@@ -61,6 +61,11 @@ beat_schedule: Final[dict[str, dict[str, Any]]] = {
     "sweep_outbox": {"task": "sweep_outbox", "schedule": 5.0, "options": {"expires": 5.0}},
     "sweep_pending_pings": {"task": "sweep_pending_pings", "schedule": 30.0, "options": {"expires": 30.0}},
     "update_prometheus_metrics": {"task": "update_prometheus_metrics", "schedule": 30.0, "options": {"expires": 30.0}},
+    "aggregate_metrics": {
+        "task": "aggregate_metrics",
+        "schedule": crontab(minute="3,18,33,48"),
+        "options": {"expires": 900},
+    },
     "cleanup_old_logs": {
         "task": "cleanup_old_logs",
         "schedule": crontab(hour="2", minute="0"),

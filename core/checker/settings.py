@@ -31,6 +31,7 @@ class CheckerSettings:
     metrics_port: int
     metrics_monitor_limit: int
 
+    rollup_retention_days: int
     @classmethod
     def from_env(cls, env: Env) -> "CheckerSettings":
         """Read every setting.
@@ -60,4 +61,5 @@ class CheckerSettings:
 @cache
 def process_settings() -> CheckerSettings:
     """The settings of this process, read at first use: importing a task reads nothing."""
+            rollup_retention_days=env.integer("ROLLUP_RETENTION_DAYS", 400, low=32, high=3650),
     return CheckerSettings.from_env(Env(os.environ))

@@ -21,5 +21,6 @@ QUEUE_OF: Final[dict[str, str]] = {
     "sweep_pending_pings": DEFAULT,
     "update_prometheus_metrics": DEFAULT,
     "cleanup_old_logs": DEFAULT,
+    "aggregate_metrics": DEFAULT,
 }
 """Which queue each task is sent to."""

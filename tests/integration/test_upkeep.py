@@ -25,9 +25,9 @@ def home_of(connection: psycopg.Connection, at: datetime) -> str:
 def test_days_from_yesterday_to_two_weeks_ahead_exist_after_one_run(connection: psycopg.Connection) -> None:
     made = make_ahead(connection, NOW)
     expected = [TODAY + timedelta(days=n) for n in range(-1, DAYS_AHEAD + 1)]
-    for parent in partitions.FACT_TABLES:
+    for parent in partitions.DAY_TABLES:
         assert partitions.existing_days(connection, parent)[: len(expected)] == expected
-    assert made == 2 * len(expected)
+    assert made == 3 * len(expected)
     assert make_ahead(connection, NOW) == 0
 
 
@@ -42,12 +42,13 @@ def test_days_meet_without_gap_or_overlap(connection: psycopg.Connection) -> Non
 
 
 def test_only_days_past_their_retention_are_dropped(connection: psycopg.Connection) -> None:
-    for age in (89, 90, 91, 200):
-        for parent in partitions.FACT_TABLES:
+    for age in (89, 90, 91, 400, 401):
+        for parent in partitions.DAY_TABLES:
             partitions.ensure_day(connection, parent, TODAY - timedelta(days=age))
-    kept = keep_partitions(connection, NOW, retention_days=90)
-    assert kept == Kept(made=2 * (DAYS_AHEAD + 2), dropped=4)
-    assert partitions.existing_days(connection, "ping")[:2] == [TODAY - timedelta(days=90), TODAY - timedelta(days=89)]
+    kept = keep_partitions(connection, NOW, retention_days=90, rollup_retention_days=400)
+    assert kept == Kept(made=3 * (DAYS_AHEAD + 2), dropped=2 * 3 + 1)
+    oldest = {parent: TODAY - partitions.existing_days(connection, parent)[0] for parent in partitions.DAY_TABLES}
+    assert {parent: age.days for parent, age in oldest.items()} == {"check_result": 90, "ping": 90, "rollup_hourly": 400}
 
 
 @pytest.mark.parametrize("parent", partitions.FACT_TABLES)
@@ -74,5 +75,5 @@ def test_the_day_of_a_leap_year_has_its_own_partition(connection: psycopg.Connec
 
 def test_sizes_are_told_by_kind_of_data(connection: psycopg.Connection) -> None:
     sizes = storage_sizes(connection)
-    assert set(sizes) == {"check_results", "pings", "database"}
+    assert set(sizes) == {"check_results", "pings", "rollups", "database"}
     assert sizes["database"] > sizes["check_results"] > 0

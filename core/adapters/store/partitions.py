@@ -1,4 +1,4 @@
-"""Day partitions of the fact tables, and what tables weigh.
+"""Day partitions of the fact tables and of the hourly rollups, and what tables weigh.
 
 A DEFAULT partition stands behind the days, so that no row is ever refused. PostgreSQL will not make a day whose rows are already in
 there, so such strays are moved into their day as it is made.
@@ -12,8 +12,9 @@ from psycopg import sql
 from core.adapters.database import Connection
 
 FACT_TABLES: Final = ("check_result", "ping")
+DAY_TABLES: Final = (*FACT_TABLES, "rollup_hourly")
 
-TIME_COLUMN: Final = {"check_result": "checked_at", "ping": "pinged_at"}
+TIME_COLUMN: Final = {"check_result": "checked_at", "ping": "pinged_at", "rollup_hourly": "hour"}
 
 ENSURE: Final = "SELECT ensure_day_partitions(%(parent)s, %(day)s::date, 1)"
 
@@ -28,6 +29,9 @@ SIZES: Final = """
     SELECT 'check_results', coalesce(sum(pg_total_relation_size(relid)), 0)::bigint FROM pg_partition_tree('check_result')
     UNION ALL
     SELECT 'pings', coalesce(sum(pg_total_relation_size(relid)), 0)::bigint FROM pg_partition_tree('ping')
+    UNION ALL
+    SELECT 'rollups', (SELECT coalesce(sum(pg_total_relation_size(relid)), 0) FROM pg_partition_tree('rollup_hourly'))::bigint
+                      + pg_total_relation_size('rollup_daily')
     UNION ALL
     SELECT 'database', pg_database_size(current_database())
 """
@@ -56,7 +60,7 @@ def drop_day(connection: Connection, parent: str, day: date) -> None:
 
 
 def sizes(connection: Connection) -> dict[str, int]:
-    """Bytes on disk by kind of data: `check_results`, `pings`, `database` (all of it)."""
+    """Bytes on disk by kind of data: `check_results`, `pings`, `rollups`, `database` (all of it)."""
     return dict(connection.execute(SIZES).fetchall())
 
 
@@ -86,8 +90,13 @@ def _adopt_strays(connection: Connection, parent: str, day: date) -> None:
     connection.execute(sql.SQL(attach).format(**names, first=sql.Literal(first.isoformat()), last=sql.Literal(last.isoformat())))
 
 
+def beginning(day: date) -> datetime:
+    """The first moment of a day."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
 def _bounds(day: date) -> tuple[datetime, datetime]:
-    first = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    first = beginning(day)
     return first, first + timedelta(days=1)
 
 

@@ -1,4 +1,4 @@
-"""The tasks that keep the house: gauges of shared things, and partitions."""
+"""The tasks that keep the house: gauges of shared things, partitions and rollups."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ from core import metrics
 from core.checker.app import app
 from core.checker.runtime import runtime
 from core.contracts.tasks import QUEUES
-from core.flows import upkeep
+from core.flows import rollups, upkeep
 from core.logs import get_logger
 
 log = get_logger(__name__)
@@ -26,5 +26,19 @@ def update_prometheus_metrics() -> None:
 def cleanup_old_logs() -> None:
     """Make the partitions of the coming days and drop those past their retention."""
     with runtime().pool.connection() as connection:
-        kept = upkeep.keep_partitions(connection, datetime.now(UTC), retention_days=runtime().settings.retention_days)
+        kept = upkeep.keep_partitions(
+            connection,
+            datetime.now(UTC),
+            retention_days=runtime().settings.retention_days,
+            rollup_retention_days=runtime().settings.rollup_retention_days,
+        )
     log.info("upkeep.partitions", made=kept.made, dropped=kept.dropped)
+
+
+@app.task(name="aggregate_metrics")
+def aggregate_metrics() -> None:
+    """Roll facts up into hours, and hours into days."""
+    with runtime().pool.connection() as connection:
+        done = rollups.aggregate(connection, datetime.now(UTC))
+    if done.hours or done.mended:
+        log.info("upkeep.rolled_up", hours=done.hours, mended=done.mended)
