@@ -26,12 +26,12 @@ class CheckerSettings:
     drain_s: float
     database_connections: int
     retention_days: int
+    rollup_retention_days: int
     receipt_timeout_s: int
     metrics_bind: str
     metrics_port: int
     metrics_monitor_limit: int
 
-    rollup_retention_days: int
     @classmethod
     def from_env(cls, env: Env) -> "CheckerSettings":
         """Read every setting.
@@ -51,6 +51,7 @@ class CheckerSettings:
             drain_s=env.number("DRAIN_S", 2.0, high=60),
             database_connections=env.integer("DATABASE_CONNECTIONS", 8, low=2, high=100),
             retention_days=env.integer("RETENTION_DAYS", 90, low=1, high=3650),
+            rollup_retention_days=env.integer("ROLLUP_RETENTION_DAYS", 400, low=32, high=3650),
             receipt_timeout_s=env.integer("RECEIPT_TIMEOUT_S", 300, low=1),
             metrics_bind=env.text("METRICS_BIND", "127.0.0.1"),
             metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
@@ -61,5 +62,4 @@ class CheckerSettings:
 @cache
 def process_settings() -> CheckerSettings:
     """The settings of this process, read at first use: importing a task reads nothing."""
-            rollup_retention_days=env.integer("ROLLUP_RETENTION_DAYS", 400, low=32, high=3650),
     return CheckerSettings.from_env(Env(os.environ))
