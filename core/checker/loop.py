@@ -11,12 +11,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import uvloop
 
+from core.checker.canaries import Aviary, OwnTroubleWatch
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult
 from core.domain.website import excuse
@@ -27,6 +28,9 @@ log = get_logger(__name__)
 
 BACKLOG: Final = 10_000
 """Jobs that may wait beside those in flight, to be due or to get their turn."""
+
+LONGEST_WAIT_S: Final = 10.0
+"""Websites are claimed a moment ahead. Who seems to be due much later saw the wall clock jump back on its way here."""
 
 PULSE_S: Final = 0.1
 START_TIMEOUT_S: Final = 30.0
@@ -45,8 +49,19 @@ class Engine(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A job, and the loop's time after which its lease may end before its probe does."""
+
+    job: Job
+    start_by: float
+
+
 class ProbeLoop:
-    """Runs probes on a thread of its own. `submit` and `stop` may be called from any thread; `deliver` is called on the loop's."""
+    """Runs probes on a thread of its own. `submit` and `stop` may be called from any thread; `deliver` is called on the loop's.
+
+    The wall clock is read once for each batch; from there on the loop's own clock counts, which nobody sets.
+    """
 
     def __init__(
         self,
@@ -55,13 +70,17 @@ class ProbeLoop:
         *,
         max_in_flight: int,
         lag_limit_s: float,
+        make_aviary: Callable[[], Aviary] = Aviary,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self._wall_clock = wall_clock
         self._make_engine = make_engine
+        self._make_aviary = make_aviary
         self._deliver = deliver
         self._max_in_flight = max_in_flight
         self._lag_limit_s = lag_limit_s
-        self._due: list[tuple[float, int, Job]] = []
-        self._ready: deque[Job] = deque()
+        self._due: list[tuple[float, int, _Waiting]] = []
+        self._ready: deque[_Waiting] = deque()
         self._running: dict[asyncio.Task[None], Job] = {}
         self._sequence = 0
         self._dropped = 0
@@ -120,6 +139,7 @@ class ProbeLoop:
         self._loop = asyncio.get_running_loop()
         self._stopping: asyncio.Future[float] = self._loop.create_future()
         self._engine = self._make_engine()
+        self._watch = OwnTroubleWatch(self._make_aviary(), self._deliver)
         self._pulse_due = self._loop.time()
         self._pulse()
         self._open = True
@@ -134,27 +154,33 @@ class ProbeLoop:
     async def _drain(self, grace_s: float) -> None:
         if self._alarm:
             self._alarm.cancel()
-        self._unstarted = [job for _, _, job in self._due] + list(self._ready)
+        self._unstarted = [waiting.job for waiting in (*(entry[2] for entry in self._due), *self._ready)]
         self._due.clear()
         self._ready.clear()
         if self._running:
             await asyncio.wait(list(self._running), timeout=grace_s)
         closing = asyncio.ensure_future(self._engine.close())
         await asyncio.wait([closing, *self._running], timeout=ABORT_TIMEOUT_S)
+        watch_closing = asyncio.ensure_future(self._watch.close())
+        await asyncio.wait([watch_closing], timeout=ABORT_TIMEOUT_S)
         for task, job in [(task, job) for task, job in self._running.items() if not task.done()]:
             task.cancel()
             self._deliver(Finished(job, internal_trouble(datetime.now(UTC), "the checker is stopping", Reason.SHUTTING_DOWN)))
-        if closing.done():
-            closing.result()
+        for ended in (closing, watch_closing):
+            if ended.done():
+                ended.result()
 
     def _accept(self, jobs: Sequence[Job]) -> None:
         if self._stopping.done():
             self._unstarted.extend(jobs)
             return
-        offset = self._loop.time() - time.time()
+        now = self._loop.time()
+        offset = now - self._wall_clock()
         for job in jobs:
             self._sequence += 1
-            heapq.heappush(self._due, (job.due_at.timestamp() + offset, self._sequence, job))
+            due = min(job.due_at.timestamp() + offset, now + LONGEST_WAIT_S)
+            start_by = job.leased_until.timestamp() + offset - job.request.timeout_ms / 1000
+            heapq.heappush(self._due, (due, self._sequence, _Waiting(job, start_by)))
         self._wake()
 
     def _wake(self) -> None:
@@ -171,12 +197,12 @@ class ProbeLoop:
 
     def _start_ready(self) -> None:
         while self._ready and len(self._running) < self._max_in_flight:
-            job = self._ready.popleft()
-            if datetime.now(UTC) + timedelta(milliseconds=job.request.timeout_ms) > job.leased_until:
+            waiting = self._ready.popleft()
+            if self._loop.time() > waiting.start_by:
                 self._dropped += 1
                 continue
-            task = self._loop.create_task(self._check(job))
-            self._running[task] = job
+            task = self._loop.create_task(self._check(waiting.job))
+            self._running[task] = waiting.job
             task.add_done_callback(self._ended)
         self._signal_room()
 
@@ -193,7 +219,7 @@ class ProbeLoop:
         except Exception:
             log.exception("probe_loop.engine_failed", monitor_id=str(job.monitor.uid))
             result = internal_trouble(datetime.now(UTC), "the probe failed")
-        self._deliver(Finished(job, self._excused(result, began)))
+        self._watch.take(Finished(job, self._excused(result, began)), began)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)

@@ -10,6 +10,7 @@ import psycopg
 
 from core.adapters.database import Pool, open_pool
 from core.adapters.task_queue import TaskQueue
+from core.checker.canaries import Aviary
 from core.checker.flush import Flusher
 from core.checker.loop import Engine, ProbeLoop
 from core.checker.settings import CheckerSettings, process_settings
@@ -28,11 +29,17 @@ LAST_FLUSH_S: Final = 2.0
 class Runtime:
     """The resources of one process. Safe to share between the threads of its pool."""
 
-    def __init__(self, settings: CheckerSettings, make_engine: Callable[[], Engine] | None = None) -> None:
+    def __init__(
+        self,
+        settings: CheckerSettings,
+        make_engine: Callable[[], Engine] | None = None,
+        make_aviary: Callable[[], Aviary] | None = None,
+    ) -> None:
         self.settings = settings
         self.pool: Pool = open_pool(settings.database_url.reveal(), application="checker", size=settings.database_connections)
         self.queue = TaskQueue(settings.redis_url.reveal())
         self._make_engine = make_engine or self._probe_engine
+        self._make_aviary = make_aviary or self._canaries
         self._series = WebsiteSeries(settings.metrics_monitor_limit)
         self._lock = threading.Lock()
         self._flusher: Flusher | None = None
@@ -94,6 +101,7 @@ class Runtime:
                     self._flusher.put,
                     max_in_flight=self.settings.max_in_flight,
                     lag_limit_s=self.settings.lag_limit_s,
+                    make_aviary=self._make_aviary,
                 )
                 loop.start()
                 self._loop = loop
@@ -104,6 +112,12 @@ class Runtime:
         from core.adapters.resolver import Resolver  # noqa: PLC0415  (c-ares, likewise)
 
         return ProbeEngine(Resolver(self.settings.name_servers), private_targets=self.settings.private_targets)
+
+    def _canaries(self) -> Aviary:
+        from core.adapters.canary import open_canaries  # noqa: PLC0415  (libcurl, likewise)
+
+        settings = self.settings
+        return Aviary(*open_canaries(settings.name_servers, urls=settings.canary_urls, names=settings.canary_names))
 
     def _store(self, results: Sequence[Finished]) -> Applied:
         with self.pool.connection(FLUSH_CONNECTION_TIMEOUT_S) as connection:

@@ -3,8 +3,9 @@
 import os
 from dataclasses import dataclass
 from functools import cache
+from urllib.parse import SplitResult, urlsplit
 
-from core.env import Env, Secret
+from core.env import Env, Secret, SettingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class CheckerSettings:
 
     `max_in_flight` bounds the probes of one process; `lag_limit_s` is how late the probe loop may run before failures that slowness
     can explain stop counting; `drain_s` is how long a stopping worker lets probes finish. `metrics_port` 0 means no metrics.
+    Of `canary_urls` (`http`, `https` or `tcp://host:port`) and `canary_names`, one that answers is proof that we work.
     `metrics_monitor_limit` bounds the monitors with series of their own in one process, 8 kB each.
     """
 
@@ -21,6 +23,8 @@ class CheckerSettings:
     uptime_env: str
     private_targets: bool
     name_servers: tuple[str, ...]
+    canary_urls: tuple[str, ...]
+    canary_names: tuple[str, ...]
     max_in_flight: int
     lag_limit_s: float
     drain_s: float
@@ -46,6 +50,10 @@ class CheckerSettings:
             uptime_env=env.text("UPTIME_ENV", "local"),
             private_targets=env.boolean("PRIVATE_TARGETS", False),
             name_servers=env.words("NAME_SERVERS"),
+            canary_urls=_canary_urls(
+                env.words("CANARY_URLS", "http://www.gstatic.com/generate_204,http://detectportal.firefox.com/success.txt")
+            ),
+            canary_names=_canaries(env.words("CANARY_NAMES", "www.gstatic.com,detectportal.firefox.com")),
             max_in_flight=env.integer("MAX_IN_FLIGHT", 2000, low=1, high=100_000),
             lag_limit_s=env.number("LAG_LIMIT_S", 0.5, low=0.05, high=60),
             drain_s=env.number("DRAIN_S", 2.0, high=60),
@@ -57,6 +65,25 @@ class CheckerSettings:
             metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
             metrics_monitor_limit=env.integer("METRICS_MONITOR_LIMIT", 5000, high=1_000_000),
         )
+
+
+def _canaries(words: tuple[str, ...]) -> tuple[str, ...]:
+    return () if words == ("none",) else words
+
+
+def _canary_urls(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in _canaries(words):
+        parts = urlsplit(word)
+        if parts.scheme not in ("http", "https", "tcp") or not parts.hostname or (parts.scheme == "tcp" and not _port(parts)):
+            raise SettingError("CANARY_URLS is not a list of http://, https:// or tcp://host:port")
+    return _canaries(words)
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return None
 
 
 @cache

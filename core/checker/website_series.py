@@ -7,6 +7,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from core import metrics
+from core.domain.outcomes import Outcome
 from core.domain.transitions import CameUp, MonitorRef, WentDown
 from core.domain.website import Step
 from core.flows.websites import Applied, Finished
@@ -36,7 +37,10 @@ class WebsiteSeries:
         self._series: dict[str, _Series] = {}
 
     def count(self, applied: Applied, now: datetime) -> None:
-        """Count what was committed at `now`."""
+        """Count what was committed at `now`. A gap counts once, however long it was."""
+        for monitor in applied.missed:
+            if series := self._of(monitor, now.timestamp()):
+                _checks(series, str(monitor.uid), Outcome.UNKNOWN.label).inc()
         for done, step in applied.judged:
             if series := self._of(done.job.monitor, now.timestamp()):
                 _observe(series, done)
@@ -81,8 +85,7 @@ def _new_series(uid: str, name: str) -> _Series:
 def _observe(series: _Series, done: Finished) -> None:
     found = done.result
     uid, label = str(done.job.monitor.uid), found.outcome.label
-    checks = series.checks.get(label) or series.checks.setdefault(label, metrics.WEBSITE_CHECKS.labels(uid, series.name, label))
-    checks.inc()
+    _checks(series, uid, label).inc()
     if found.total_us is not None:
         series.duration.observe(found.total_us * MICRO)
         if found.status_code is not None:
@@ -91,6 +94,10 @@ def _observe(series: _Series, done: Finished) -> None:
         series.dns.set(found.dns_us * MICRO)
     if found.connect_us is not None:
         series.connect.set(found.connect_us * MICRO)
+
+
+def _checks(series: _Series, uid: str, label: str) -> Counter:
+    return series.checks.get(label) or series.checks.setdefault(label, metrics.WEBSITE_CHECKS.labels(uid, series.name, label))
 
 
 def _response(series: _Series, uid: str, status_code: int) -> Histogram:

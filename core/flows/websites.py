@@ -24,6 +24,7 @@ from core.contracts.events import MonitorFacts
 from core.domain import website
 from core.domain.alert_facts import AlertFacts
 from core.domain.outcomes import MonitorState, Outcome, Reason
+from core.domain.own_trouble import missed_window
 from core.domain.probes import BadStatusRange, ProbeRequest, ProbeResult, StatusRanges, parse_accepted_status
 from core.domain.transitions import MonitorRef
 from core.domain.website import Check, Notice, NotMonitored, Policy, Step, WebsiteState
@@ -49,7 +50,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One check to make at `due_at`; its result counts while the lease is ours, which is certain until `leased_until`."""
+    """One check to make at `due_at`; its result counts while the lease is ours, which is certain until `leased_until`.
+
+    `failing`: the latest check that counted had failed.
+    """
 
     monitor: MonitorRef
     policy: Policy
@@ -58,6 +62,7 @@ class Job:
     config_version: int
     due_at: datetime
     leased_until: datetime
+    failing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +75,21 @@ class Finished:
 
 @dataclass(slots=True)
 class Applied:
-    """What `apply_results` did. After the commit: kick `alert_ids`, count `judged`. `stale` results were too late to count."""
+    """What `apply_results` did. After the commit: kick `alert_ids`, count `judged` and `missed`, the monitors with a gap before this check.
+
+    `stale` results were too late to count.
+    """
 
     alert_ids: list[UUID] = field(default_factory=list)
     judged: list[tuple[Finished, Step]] = field(default_factory=list)
+    missed: list[MonitorRef] = field(default_factory=list)
     stale: int = 0
 
     def add(self, other: "Applied") -> None:
         """Take over what another transaction did."""
         self.alert_ids += other.alert_ids
         self.judged += other.judged
+        self.missed += other.missed
         self.stale += other.stale
 
 
@@ -164,11 +174,12 @@ def _apply(connection: Connection, results: Sequence[Finished], now: datetime, d
     judged = [(once[monitor_id], _judge(once[monitor_id], row, now, draw())) for monitor_id, row in states.items()]
     if not judged:
         return Applied(stale=len(results))
-    store.copy_results(connection, [_result_row(done) for done, _ in judged])
+    gaps = [(done.job.monitor, gap) for done, _ in judged if (gap := _gap(done))]
+    store.copy_results(connection, [*(_gap_row(*gap) for gap in gaps), *(_result_row(done) for done, _ in judged)])
     store.save_states(connection, [_saved_state(done, step) for done, step in judged])
     alert_ids = record_transitions(connection, [step.transition for _, step in judged if step.transition], now)
     alert_ids += _record_notices(connection, [step.notice for _, step in judged if step.notice], now)
-    return Applied(alert_ids, judged, stale=len(results) - len(judged))
+    return Applied(alert_ids, judged, [monitor for monitor, _ in gaps], stale=len(results) - len(judged))
 
 
 def _judge(done: Finished, row: StateRow, now: datetime, jitter: float) -> Step:
@@ -238,12 +249,21 @@ def _job(row: ConfigRow, lease_id: UUID, accepted: StatusRanges) -> Job:
         config_version=row.config_version,
         due_at=row.due_at,
         leased_until=row.leased_until,
+        failing=row.failures > 0,
     )
 
 
 def internal_trouble(at: datetime, detail: str, reason: Reason = Reason.INTERNAL) -> ProbeResult:
     """A result that says nothing about the target, only that we could not tell."""
     return ProbeResult(outcome=Outcome.UNKNOWN, reason=reason, detail=detail, started_at=at)
+
+
+def _gap(done: Finished) -> datetime | None:
+    return missed_window(done.job.due_at, done.result.started_at, done.job.policy.interval_s)
+
+
+def _gap_row(monitor: MonitorRef, since: datetime) -> ResultRow:
+    return ResultRow(monitor.id, since, None, None, None, None, None, Outcome.UNKNOWN, Reason.MISSED_WINDOW, None)
 
 
 def _result_row(done: Finished) -> ResultRow:

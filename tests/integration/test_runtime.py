@@ -26,7 +26,8 @@ def utc_now() -> datetime:
 
 
 def settings(database_url: str, valkey_url: str, **environ: str) -> CheckerSettings:
-    return CheckerSettings.from_env(Env({"DATABASE_URL": database_url, "REDIS_URL": valkey_url, "DRAIN_S": "0.3"} | environ))
+    quiet = {"DRAIN_S": "0.3", "CANARY_URLS": "none", "CANARY_NAMES": "none"}
+    return CheckerSettings.from_env(Env({"DATABASE_URL": database_url, "REDIS_URL": valkey_url} | quiet | environ))
 
 
 def down(_: ProbeRequest) -> ProbeResult:

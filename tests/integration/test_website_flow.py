@@ -232,6 +232,30 @@ def test_ten_minutes_without_knowing_are_reported_once_and_taken_back_once(
     assert "local_network" in rows[0][2]
 
 
+def test_a_check_that_comes_more_than_an_interval_late_leaves_a_row_for_the_gap(
+    connection: psycopg.Connection, monitor_id: int
+) -> None:
+    late = NOW + timedelta(minutes=7)
+    [job] = jobs_of(connection, late)
+    applied = apply(connection, [finished(job, late)], late)
+    rows = connection.execute("SELECT checked_at, outcome, reason FROM check_result ORDER BY checked_at").fetchall()
+    assert rows == [(NOW, Outcome.UNKNOWN, Reason.MISSED_WINDOW), (late, Outcome.UP, Reason.OK)]
+    assert [monitor.id for monitor in applied.missed] == [monitor_id]
+    assert state_of(connection, monitor_id)["last_reason"] == Reason.OK
+    in_time = late + timedelta(seconds=61)
+    [job] = jobs_of(connection, in_time)
+    assert apply(connection, [finished(job, in_time)], in_time).missed == []
+
+
+def test_a_job_knows_whether_its_website_fails(connection: psycopg.Connection, monitor_id: int) -> None:
+    [job] = jobs_of(connection)
+    assert not job.failing
+    apply(connection, [finished(job, NOW, Outcome.DOWN)], NOW)
+    connection.execute("UPDATE website_state SET next_check_at = %s", (NOW,))
+    [job] = jobs_of(connection)
+    assert job.failing
+
+
 def test_check_now_takes_the_same_row(connection: psycopg.Connection, workspace: UUID) -> None:
     monitor_id = make_website(connection, workspace, NOW + timedelta(seconds=50))
     row = connection.execute("SELECT uid FROM monitor WHERE id = %s", (monitor_id,)).fetchone()

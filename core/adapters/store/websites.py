@@ -56,7 +56,7 @@ LOAD: Final = """
     )
     SELECT m.id, m.uid, m.workspace_id, m.name, w.url, w.method, w.interval_s, w.retry_interval_s, w.timeout_ms, w.failure_threshold,
            w.recovery_threshold, w.accepted_status, w.follow_redirects, w.max_redirects, w.verify_tls, w.config_version,
-           s.next_check_at, coalesce(r.leased_until, s.leased_until)
+           s.next_check_at, coalesce(r.leased_until, s.leased_until), s.failures
     FROM website_state s JOIN website w USING (monitor_id) JOIN monitor m ON m.id = s.monitor_id LEFT JOIN renewed r USING (monitor_id)
     WHERE s.monitor_id = ANY(%(ids)s::bigint[]) AND s.lease_id = %(lease_id)s::uuid
       AND s.next_check_at IS NOT NULL AND m.paused_at IS NULL
@@ -126,6 +126,7 @@ class ConfigRow:
     config_version: int
     due_at: datetime
     leased_until: datetime
+    failures: int
 
 
 class Fence(NamedTuple):
