@@ -5,7 +5,7 @@ clock.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -117,6 +117,23 @@ def clock_jump(expected_wall_s: float, wall_s: float) -> float:
     """By how much the wall clock was set, in seconds, against where the monotonic clock expected it; 0.0 for a drift."""
     jump = wall_s - expected_wall_s
     return jump if abs(jump) > LARGEST_DRIFT_S else 0.0
+
+
+def not_monitored_text(count: int, names: Sequence[str], since: datetime, reason: Reason) -> str:
+    """What people are told when `count` websites, the first of them `names`, have not been monitored since then."""
+    when = f"since {since:%Y-%m-%d %H:%M} UTC"
+    if reason is Reason.BLOCKED_ADDRESS:
+        return f"Not monitored {when} because its address is one that may not be checked: its state is unknown."
+    why = f"because of trouble on our side ({reason.label})"
+    if count == 1:
+        return f"Not monitored {when} {why}: its state is unknown."
+    listed = ", ".join(names) + (f" and {count - len(names)} more" if count > len(names) else "")
+    return f"{count} websites are not monitored {when} {why}: {listed}. Their state is unknown, not down."
+
+
+def monitored_again_text(since: datetime) -> str:
+    """What people are told when it is over."""
+    return f"Monitored again, after a gap since {since:%Y-%m-%d %H:%M} UTC."
 
 
 def _as_unknown(result: ProbeResult, trouble: Trouble, why: str) -> ProbeResult:

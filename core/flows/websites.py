@@ -9,26 +9,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
-import msgspec
 import psycopg
 from uuid_utils.compat import uuid7
 
 from core.adapters.database import Connection
-from core.adapters.store import incidents as incident_store
 from core.adapters.store import websites as store
-from core.adapters.store.incidents import AlertRow
 from core.adapters.store.websites import ConfigRow, Fence, ResultRow, SavedState, StateRow
-from core.contracts.events import MonitorFacts
 from core.domain import website
-from core.domain.alert_facts import AlertFacts
 from core.domain.outcomes import MonitorState, Outcome, Reason
 from core.domain.own_trouble import missed_window
 from core.domain.probes import BadStatusRange, ProbeRequest, ProbeResult, StatusRanges, parse_accepted_status
 from core.domain.transitions import MonitorRef
-from core.domain.website import Check, Notice, NotMonitored, Policy, Step, WebsiteState
+from core.domain.website import Check, Policy, Step, WebsiteState
 from core.flows.incidents import record_transitions
+from core.flows.notices import record_notices
 from core.logs import get_logger
 
 log = get_logger(__name__)
@@ -178,7 +174,7 @@ def _apply(connection: Connection, results: Sequence[Finished], now: datetime, d
     store.copy_results(connection, [*(_gap_row(*gap) for gap in gaps), *(_result_row(done) for done, _ in judged)])
     store.save_states(connection, [_saved_state(done, step) for done, step in judged])
     alert_ids = record_transitions(connection, [step.transition for _, step in judged if step.transition], now)
-    alert_ids += _record_notices(connection, [step.notice for _, step in judged if step.notice], now)
+    alert_ids += record_notices(connection, [step.notice for _, step in judged if step.notice], now)
     return Applied(alert_ids, judged, [monitor for monitor, _ in gaps], stale=len(results) - len(judged))
 
 
@@ -195,40 +191,6 @@ def _judge(done: Finished, row: StateRow, now: datetime, jitter: float) -> Step:
         row.changed_at,
     )
     return website.step(done.job.monitor, remembered, check, done.job.policy, now=now, jitter=jitter)
-
-
-def _record_notices(connection: Connection, notices: Sequence[Notice], now: datetime) -> list[UUID]:
-    if not notices:
-        return []
-    alerts = [_notice_alert(notice) for notice in notices]
-    incident_store.insert_alerts(connection, alerts, now)
-    return [alert.id for alert in alerts]
-
-
-def _notice_alert(notice: Notice) -> AlertRow:
-    """Both notices about one gap share an order key: nobody reads them in the wrong order."""
-    monitor = notice.monitor
-    facts = AlertFacts(
-        monitor=MonitorFacts(id=monitor.uid, kind=monitor.kind, name=monitor.name, target=monitor.target), text=_text(notice)
-    )
-    lost = isinstance(notice, NotMonitored)
-    return AlertRow(
-        id=uuid7(),
-        workspace_id=monitor.workspace_id,
-        monitor_id=monitor.id,
-        incident_id=None,
-        alert_type="not_monitored" if lost else "monitored_again",
-        order_key=uuid5(monitor.uid, notice.since.isoformat()),
-        sequence=1 if lost else 2,
-        facts=msgspec.json.encode(facts).decode(),
-    )
-
-
-def _text(notice: Notice) -> str:
-    since = f"{notice.since:%Y-%m-%d %H:%M} UTC"
-    if isinstance(notice, NotMonitored):
-        return f"Not monitored since {since} because of trouble on our side ({notice.reason.label}): its state is unknown."
-    return f"Monitored again, after a gap since {since} that was trouble on our side."
 
 
 def _job(row: ConfigRow, lease_id: UUID, accepted: StatusRanges) -> Job:

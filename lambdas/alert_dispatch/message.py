@@ -103,13 +103,14 @@ def _recovered(monitor: MonitorFacts, incident: IncidentFacts) -> _Story:
 
 
 def _notice(request: AlertRequested, monitor: MonitorFacts | None) -> _Story:
-    name = monitor.name if monitor else "your monitors"
+    name, is_being = (monitor.name, "is being") if monitor else ("Your websites", "are being")
+    is_not = is_being.replace(" ", " not ")
     facts = (("What", monitor.target),) if monitor else ()
     if request.alert_type == "not_monitored":
         closing = request.text or "We could not check it for a while, for reasons of our own. Its state is unknown, not down."
-        return _Story(f"NOT MONITORED: {name}", f"{name} is not being monitored right now.", facts, closing)
+        return _Story(f"NOT MONITORED: {name}", f"{name} {is_not} monitored right now.", facts, closing)
     if request.alert_type == "monitored_again":
-        return _Story(f"MONITORED AGAIN: {name}", f"{name} is being monitored again.", facts, request.text)
+        return _Story(f"MONITORED AGAIN: {name}", f"{name} {is_being} monitored again.", facts, request.text)
     if request.alert_type == "test":
         closing = request.text or "Somebody asked for it. If you can read it, this channel works."
         return _Story("Test message from Uptime Monitor", "This is a test message.", facts, closing)

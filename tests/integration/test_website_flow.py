@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from core.adapters.store import partitions
+from core.adapters.store import notices, partitions
 from core.adapters.store import websites as store
 from core.domain.outcomes import Outcome, Reason
 from core.domain.schedule import next_check_at
@@ -57,7 +57,7 @@ def monitor_id(connection: psycopg.Connection, workspace: UUID) -> int:
     return make_website(connection, workspace, NOW)
 
 
-@pytest.mark.parametrize("module", [store, partitions])
+@pytest.mark.parametrize("module", [store, partitions, notices])
 def test_every_statement_fits_the_schema(connection: psycopg.Connection, module: ModuleType) -> None:
     statements = {
         name: text for name, text in vars(module).items() if name.isupper() and isinstance(text, str) and "COPY" not in text

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from core.contracts.events import AlertRequested, AlertType, IncidentFacts, MonitorFacts, MonitorKind
 from core.domain.outcomes import Reason
@@ -98,6 +99,16 @@ def test_notices_carry_their_text() -> None:
     assert "No name server answers since 12:00 UTC." in unknown.text
     assert "unknown, not down" in compose(request("not_monitored")).text
     assert compose(request("monitored_again")).subject == "MONITORED AGAIN: Shop"
+    assert "Shop is being monitored again." in compose(request("monitored_again")).text
+
+
+def test_notices_about_many_monitors_name_none() -> None:
+    many = compose(structs.replace(request("not_monitored", text="12 websites are not monitored: a, b."), monitor=None))
+    assert many.subject == "NOT MONITORED: Your websites"
+    assert "Your websites are not being monitored right now." in many.text
+    assert "12 websites are not monitored: a, b." in many.text
+    again = compose(structs.replace(request("monitored_again"), monitor=None))
+    assert "Your websites are being monitored again." in again.text
 
 
 def test_the_installation_is_named_where_it_has_an_address() -> None:
