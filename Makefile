@@ -36,7 +36,7 @@ wipe: sync-local ## stop everything and delete all data
 
 ##@ Development
 test: sync-all ## all tests but the slow ones that kill and starve
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not faults"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults"
 test-faults: sync-all ## the tests that kill, starve and wait (up to 40 minutes)
 	@$(BIN)/python -m pytest -m faults -s --timeout 1200
 check: sync-all ## format, lint, types, import rules

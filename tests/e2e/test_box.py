@@ -22,7 +22,7 @@ from core.local import lock
 from tests.box import RunningBox, Site, open_folder
 from tests.processes import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.xdist_group("box")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 INTERVAL_S = 5
 CONFIRMATION_S = 1
@@ -247,7 +247,7 @@ def test_a_backup_comes_back_as_a_box_that_works(box: RunningBox, home: Path) ->
     file = home.parent / "box.backup"
     assert box.command("backup", str(file)).returncode == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    restored = RunningBox(home.parent / "restored")
+    restored, foreground = RunningBox(home.parent / "restored"), None
     try:
         done = restored.command("restore", str(file))
         assert done.returncode == 0, done.stderr
@@ -271,3 +271,5 @@ def test_a_backup_comes_back_as_a_box_that_works(box: RunningBox, home: Path) ->
         assert living(family) == []
     finally:
         restored.destroy()
+        if foreground is not None:
+            foreground.wait(20)

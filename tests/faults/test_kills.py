@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from tests.box import RunningBox, Site, open_folder
 from tests.processes import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.xdist_group("box")]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 VICTIMS = ("worker", "schedule", "inbox", "runner", "aws", "valkey", "beat")
 CHAOS_S = 60.0
