@@ -14,23 +14,41 @@ from prometheus_client.core import Metric
 from core import metrics
 
 WEBSITES = """
-    WITH outages AS (
-        SELECT monitor_id, sum(extract(epoch FROM coalesce(resolved_at, now()) - greatest(began_at, now() - interval '1 day'))) AS down_s
-        FROM incident
-        WHERE resolved_at IS NULL OR resolved_at > now() - interval '1 day'
+    WITH rolled AS (
+        SELECT monitor_id, sum(up_ms) / 1000.0 AS up_s, sum(down_ms) / 1000.0 AS down_s
+        FROM rollup_hourly
+        WHERE hour >= now() - interval '1 day' AND hour < (SELECT max(hour) + interval '1 hour' FROM rolled_hour)
         GROUP BY monitor_id
+    ), resumed AS (
+        SELECT monitor_id, max(ended_at) AS at FROM monitor_pause WHERE ended_at > now() - interval '1 day' GROUP BY monitor_id
+    ), open_part AS (
+        SELECT m.id AS monitor_id,
+               greatest(m.created_at, now() - interval '1 day', (SELECT max(hour) + interval '1 hour' FROM rolled_hour), r.at) AS since,
+               least(now(), s.unknown_since,
+                     s.last_checked_at + (w.interval_s + w.retry_interval_s + w.timeout_ms / 1000.0) * interval '1 second') AS known_until
+        FROM monitor m JOIN website w ON w.monitor_id = m.id JOIN website_state s ON s.monitor_id = m.id
+        LEFT JOIN resumed r ON r.monitor_id = m.id
+        WHERE m.paused_at IS NULL AND s.state <> 'new'
+    ), outage AS (
+        SELECT i.monitor_id,
+               sum(extract(epoch FROM coalesce(resolved_at, now()) - greatest(began_at, p.since))) AS down_s,
+               sum(greatest(extract(epoch FROM least(resolved_at, p.known_until) - greatest(began_at, p.since)), 0)) AS known_s
+        FROM incident i JOIN open_part p USING (monitor_id)
+        WHERE (resolved_at IS NULL OR resolved_at > now() - interval '1 day') AND (resolved_at IS NULL OR resolved_at > p.since)
+        GROUP BY i.monitor_id
+    ), known AS (
+        SELECT p.monitor_id, coalesce(r.down_s, 0) + coalesce(o.down_s, 0) AS down_s,
+               coalesce(r.up_s, 0) + greatest(extract(epoch FROM p.known_until - p.since) - coalesce(o.known_s, 0), 0) AS up_s
+        FROM open_part p LEFT JOIN rolled r USING (monitor_id) LEFT JOIN outage o USING (monitor_id)
     )
     SELECT m.uid::text, m.name, w.url,
            CASE s.state WHEN 'up' THEN 1 WHEN 'down' THEN 0 END,
            s.failures,
            extract(epoch FROM s.last_checked_at)::float8,
            (extract(epoch FROM s.certificate_not_after - now()) / 86400)::float8,
-           CASE WHEN s.state <> 'new' AND m.created_at < now() THEN
-               greatest(0, 100 - 100 * coalesce(o.down_s, 0)
-                                     / extract(epoch FROM now() - greatest(m.created_at, now() - interval '1 day')))::float8
-           END
+           (100 * k.up_s / nullif(k.up_s + k.down_s, 0))::float8
     FROM monitor m JOIN website w ON w.monitor_id = m.id JOIN website_state s ON s.monitor_id = m.id
-    LEFT JOIN outages o ON o.monitor_id = m.id
+    LEFT JOIN known k ON k.monitor_id = m.id
     WHERE m.paused_at IS NULL
     ORDER BY m.id
 """

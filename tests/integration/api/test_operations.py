@@ -17,6 +17,7 @@ from core import metrics
 from core.api.health import selectors
 from core.api.monitors.models import Heartbeat, HeartbeatState, Monitor, Website, WebsiteState
 from core.env import Secret
+from core.flows.rollups import aggregate
 from tests.integration.api.calls import count, problem
 from tests.integration.api.conftest import Caller
 from tests.integration.api.test_incidents import incident_of
@@ -128,6 +129,38 @@ def test_uptime_is_weighted_by_time_over_a_day(alice: Caller) -> None:
         "since yesterday": 50,
         "long ago": 100,
     }
+
+
+def test_the_days_uptime_is_that_of_the_uptime_endpoint(alice: Caller) -> None:
+    """Checked every minute since ten hours ago but for two hours, down for one; for half an hour now nobody can tell."""
+    now = timezone.now()
+    monitor = Monitor.objects.create(workspace=alice.workspace, kind="website", name="Shop", created_at=now - timedelta(hours=10))
+    Website.objects.create(monitor=monitor, url="http://192.0.2.1/")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO check_result (monitor_id, checked_at, outcome, reason)
+            SELECT %s, at, CASE WHEN at < %s THEN 1 ELSE 3 END, 0 FROM generate_series(%s, %s, interval '1 minute') AS at
+            WHERE at < %s OR at >= %s""",
+            [
+                monitor.pk,
+                now - timedelta(minutes=30),
+                now - timedelta(hours=10),
+                now,
+                now - timedelta(hours=7),
+                now - timedelta(hours=5),
+            ],
+        )
+    incident = incident_of(monitor, now - timedelta(hours=4) + timedelta(seconds=20))
+    incident.resolved_at = now - timedelta(hours=3)
+    incident.save()
+    unknown_since = now - timedelta(minutes=30)
+    WebsiteState.objects.create(monitor=monitor, state="up", unknown_since=unknown_since, last_checked_at=now)
+    aggregate(connection.connection, now)
+    [exposed] = samples(APIClient().get("/metrics/", headers=LOOPBACK))["uptime_website_uptime_percentage"].values()
+    answer = alice.client.get(f"/api/v1/websites/{monitor.uid}/uptime/").json()
+    assert answer["seconds"]["unknown"] == pytest.approx(2 * 3600 + 1800, abs=120)
+    assert exposed == pytest.approx(answer["uptime_percent"], abs=0.1)
+    assert 84 < exposed < 88
 
 
 def test_every_metric_of_the_catalogue_is_exposed_once(database: None) -> None:
