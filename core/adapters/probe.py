@@ -15,13 +15,16 @@ import pycurl
 from core.adapters.probe_addresses import AddressFilter
 from core.adapters.probe_certificates import CertificateMemory, read_not_after
 from core.adapters.probe_check import Check
+from core.adapters.probe_extras import equip, examined, of_family
 from core.adapters.probe_handle import Handle
 from core.adapters.probe_head import Head
 from core.adapters.probe_transfers import OK, Transfers, TransfersAborted
 from core.adapters.probe_verdicts import UP, Failure, Verdict, down, ends_without_a_word, from_errno, has_route, judge, unknown
 from core.adapters.resolver import Resolution, Resolver
+from core.domain.assertions import needs_certificate
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult, is_accepted
+from core.domain.request_options import RequestOptions
 from core.domain.urls import BadUrl, NormalisedUrl, normalise, resolve_location
 
 IDLE_HANDLES: Final = 512
@@ -90,6 +93,7 @@ class ProbeEngine:
         left_ms = check.left_ms()
         if left_ms <= 0:
             return down(Reason.TIMEOUT, "no time was left to connect")
+        options = check.request.options
         handle = self._idle.pop() if self._idle else self._new_handle()
         try:
             handle.aim(
@@ -98,8 +102,10 @@ class ProbeEngine:
                 method=check.method,
                 timeout_ms=left_ms,
                 verify_tls=check.request.verify_tls,
-                read_certificate=self._certificates.is_due(url, check.began),
+                read_certificate=self._certificates.is_due(url, check.began) or _asks_for_certificate(options),
             )
+            if options is not None:
+                equip(handle, check, options, url)
             code, message = await self._transfers.run(handle.curl)
             step = self._after(check, url, handle, code, message)
         except BaseException:
@@ -116,6 +122,8 @@ class ProbeEngine:
         if self._closed or len(self._idle) >= IDLE_HANDLES:
             handle.close()
         else:
+            if handle.equipped:
+                handle.strip()
             self._idle.append(handle)
 
     async def _addresses(self, check: Check, url: NormalisedUrl) -> list[str] | Verdict:
@@ -128,7 +136,13 @@ class ProbeEngine:
         check.add_dns(monotonic() - asked)
         if resolution.reason is not Reason.OK:
             return _unresolved(url, resolution)
-        return self._filter.usable(resolution.addresses) or self._blocked(check, resolution.addresses[0])
+        addresses = resolution.addresses
+        options = check.request.options
+        if options is not None and options.ip_version is not None:
+            addresses = of_family(addresses, options.ip_version)
+            if not addresses:
+                return down(Reason.DNS_NO_DATA, f"{url.host} has no IPv{options.ip_version} address")
+        return self._filter.usable(addresses) or self._blocked(check, addresses[0])
 
     def _blocked(self, check: Check, address: str) -> Verdict:
         """The first hop is the user's own setting, which says nothing about the target; a redirect is the target's doing."""
@@ -143,7 +157,7 @@ class ProbeEngine:
         if url.scheme == "https":
             self._see_certificate(check, url, handle)
         if code == OK or handle.stopped or _ended_with_the_connection(handle.head, code, message):
-            return _answered(check, url, handle.head)
+            return _answered(check, url, handle)
         if handle.head.bad_status_line is not None:
             return down(Reason.PROTOCOL_ERROR, f"not a status line: {handle.head.bad_status_line!r}")
         if handle.refused is not None and handle.address is not None:
@@ -159,16 +173,21 @@ class ProbeEngine:
         check.certificate_not_after = self._certificates.not_after(url)
 
 
-def _answered(check: Check, url: NormalisedUrl, head: Head) -> Verdict | NormalisedUrl:
+def _answered(check: Check, url: NormalisedUrl, handle: Handle) -> Verdict | NormalisedUrl:
     request = check.request
+    head = handle.head
     status = head.status_code
     if status is None or not head.is_complete:
         return down(Reason.PROTOCOL_ERROR, "the answer ended within its head")
     if request.follow_redirects and status in _REDIRECTS and head.location:
         return _redirected(check, url, status, head.location)
     if is_accepted(status, request.accepted_status):
-        return UP
+        return UP if request.options is None else examined(check, request.options, url, handle)
     return down(Reason.HTTP_STATUS, f"status {status}")
+
+
+def _asks_for_certificate(options: RequestOptions | None) -> bool:
+    return options is not None and needs_certificate(options.assertions)
 
 
 def _ended_with_the_connection(head: Head, code: int, message: str) -> bool:

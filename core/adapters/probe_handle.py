@@ -1,7 +1,8 @@
 """One easy handle of libcurl, prepared once and aimed at one target after the other.
 
 Everything that never changes is set when the handle is made; a hop sets its URL, its addresses and its time. That is safe because
-each hop sets everything that another may have set differently, and handles carry no cookies, credentials or connections.
+each hop sets everything that another may have set differently, and handles carry no cookies, credentials or connections. What
+only some checks ask for (`core.adapters.probe_extras`) is set after `aim` and taken away by `strip`.
 """
 
 import os
@@ -47,6 +48,9 @@ class Handle:
         self.stopped = False
         self.head = Head()
         self.reads_certificate = False
+        self.equipped = False
+        self.body: bytearray | None = None
+        self._body_limit = BODY_LIMIT
         self._name = f"check-{number}.invalid"
         self._guard = guard
         self._ca_file = ca_file
@@ -101,6 +105,20 @@ class Handle:
             setopt(pycurl.SSL_VERIFYHOST, 2 if verify_tls else 0)
             setopt(pycurl.OPT_CERTINFO, read_certificate)
 
+    def keep_body(self, limit: int) -> None:
+        """Keep `limit` bytes of the body of the coming transfer, as decoded."""
+        self.body = bytearray()
+        self._body_limit = limit
+
+    def strip(self) -> None:
+        """Forget whatever was set beyond `aim`: the next check may be somebody else's."""
+        self.curl.reset()
+        self._prepare()
+        self._method = "GET"
+        self.equipped = False
+        self.body = None
+        self._body_limit = BODY_LIMIT
+
     def close(self) -> None:
         """Free the handle; it must not be in a transfer."""
         self.curl.close()
@@ -137,11 +155,16 @@ class Handle:
             return pycurl.SOCKET_BAD
 
     def _on_header(self, line: bytes) -> int | None:
-        return None if self.head.take(line) else 0
+        if self.head.take(line):
+            return None
+        self.stopped = self.head.is_complete
+        return 0
 
     def _on_body(self, data: bytes) -> int | None:
         self._body_bytes += len(data)
-        if self.head.is_redirect or self._body_bytes >= BODY_LIMIT:
+        if self.body is not None:
+            self.body += data[: self._body_limit - len(self.body)]
+        if self.head.is_redirect or self._body_bytes >= self._body_limit:
             self.stopped = True
             return 0
         return None

@@ -1,7 +1,7 @@
 """The head of an answer, line by line as libcurl reads it. libcurl itself is lenient: `HTTP/1.1 2000 OK` is status 200 to it."""
 
 import re
-from typing import Final
+from typing import Final, override
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/[0-9](?:\.[0-9])? ([1-9][0-9]{2})(?: .*)?\r?\n?", re.DOTALL)
 _LOCATION: Final = b"location:"
@@ -45,3 +45,36 @@ class Head:
         self.status_code = int(status[1])
         self.is_redirect = 300 <= self.status_code < 400  # noqa: PLR2004  (the 3xx of HTTP)
         return True
+
+
+class WholeHead(Head):
+    """Keeps every header of the last answer. A body `is_layered` when it was encoded more than once: decoding that may cost anything."""
+
+    __slots__ = ("_lines", "is_layered")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[bytes] = []
+        self.is_layered = False
+
+    @override
+    def take(self, line: bytes) -> bool:
+        if line.startswith(b"HTTP/"):
+            self._lines = []
+        elif b":" in line and not self.is_complete:
+            self._lines.append(line)
+        was_complete = self.is_complete
+        goes_on = super().take(line)
+        if self.is_complete and not was_complete:
+            self.is_layered = self._encodings() > 1
+            return not self.is_layered
+        return goes_on
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Names in lower case, and values."""
+        split = (line.decode("latin-1").partition(":") for line in self._lines)
+        return [(name.strip().lower(), value.strip()) for name, _, value in split]
+
+    def _encodings(self) -> int:
+        codings = (value.split(",") for name, value in self.fields() if name == "content-encoding")
+        return sum(coding.strip().lower() not in ("", "identity") for listed in codings for coding in listed)

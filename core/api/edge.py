@@ -19,6 +19,7 @@ from core.logs import get_logger
 if TYPE_CHECKING:
     from core.adapters.channel_vault import ChannelVault
     from core.adapters.heartbeat_table import HeartbeatTable
+    from core.adapters.option_seal import OptionSeal
     from core.adapters.task_queue import TaskQueue
     from core.contracts.channel_vault import VaultCipher
 
@@ -55,6 +56,14 @@ def vault_cipher() -> VaultCipher:
     from core.contracts.channel_vault import VaultCipher  # noqa: PLC0415  (memory, see above)
 
     return VaultCipher([key.strip() for key in settings.CHANNEL_VAULT_KEYS.reveal().split(",") if key.strip()])
+
+
+@cache
+def option_seal() -> OptionSeal:
+    """What seals the secrets of websites."""
+    from core.adapters.option_seal import OptionSeal  # noqa: PLC0415  (memory, see above)
+
+    return OptionSeal([key.strip() for key in settings.CHANNEL_VAULT_KEYS.reveal().split(",") if key.strip()])
 
 
 @contextmanager

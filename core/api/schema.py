@@ -12,6 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from core.api import problem_types
 from core.api.problem_types import ProblemType
 from core.api.problems import CONTENT_TYPE
+from core.api.websites.options import option_components
 
 type Schema = dict[str, Any]
 
@@ -72,6 +73,7 @@ def only_versioned(endpoints: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
 def add_problem_responses(result: Schema, generator: SchemaGenerator, request: Any, public: bool) -> Schema:  # noqa: ARG001  (a hook)
     """Every operation lists the errors that it can answer with; the rest is under `default`."""
     result["components"].setdefault("schemas", {})["Problem"] = PROBLEM
+    result["components"]["schemas"].update(option_components())
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
             for kind in _errors_of(path, method, operation):

@@ -9,6 +9,7 @@ from uuid import UUID
 import psycopg
 
 from core.adapters.database import Pool, open_pool
+from core.adapters.option_seal import OptionSeal
 from core.adapters.task_queue import TaskQueue
 from core.checker.canaries import Aviary
 from core.checker.flush import Flusher
@@ -40,6 +41,7 @@ class Runtime:
         self.queue = TaskQueue(settings.redis_url.reveal())
         self._make_engine = make_engine or self._probe_engine
         self._make_aviary = make_aviary or self._canaries
+        self._seal = OptionSeal(settings.vault_keys)
         self._series = WebsiteSeries(settings.metrics_monitor_limit)
         self._lock = threading.Lock()
         self._flusher: Flusher | None = None
@@ -56,7 +58,7 @@ class Runtime:
         """
         now = datetime.now(UTC)
         with self.pool.connection() as connection:
-            jobs, spoilt = websites.load(connection, claim, now)
+            jobs, spoilt = websites.load(connection, claim, now, open_sealed=self._seal.open)
         loop, flusher = self._checking()
         for done in spoilt:
             flusher.put(done)

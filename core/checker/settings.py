@@ -22,6 +22,7 @@ class CheckerSettings:
     redis_url: Secret
     uptime_env: str
     private_targets: bool
+    vault_keys: tuple[str, ...]
     name_servers: tuple[str, ...]
     canary_urls: tuple[str, ...]
     canary_names: tuple[str, ...]
@@ -49,6 +50,7 @@ class CheckerSettings:
             redis_url=Secret(env.url("REDIS_URL", schemes=("redis", "rediss"))),
             uptime_env=env.text("UPTIME_ENV", "local"),
             private_targets=env.boolean("PRIVATE_TARGETS", False),
+            vault_keys=_vault_keys(env),
             name_servers=env.words("NAME_SERVERS"),
             canary_urls=_canary_urls(
                 env.words("CANARY_URLS", "http://www.gstatic.com/generate_204,http://detectportal.firefox.com/success.txt")
@@ -84,6 +86,11 @@ def _port(parts: SplitResult) -> int | None:
         return parts.port
     except ValueError:
         return None
+
+
+def _vault_keys(env: Env) -> tuple[str, ...]:
+    """Without keys, websites whose options hold secrets cannot be checked."""
+    return tuple(key.strip() for key in env.secret("CHANNEL_VAULT_KEYS", "").reveal().split(",") if key.strip())
 
 
 @cache

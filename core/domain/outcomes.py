@@ -56,6 +56,14 @@ class Reason(IntEnum):
     REDIRECT_LIMIT = 43
     PROTOCOL_ERROR = 44
     EMPTY_REPLY = 45
+    # what the answer is like
+    ASSERTION_KEYWORD = 50
+    ASSERTION_REGEX = 51
+    ASSERTION_JSON = 52
+    ASSERTION_HEADER = 53
+    ASSERTION_FINAL_URL = 54
+    ASSERTION_CERTIFICATE = 55
+    DEGRADED = 56  # slower than wanted, but well: always with Outcome.UP
     # heartbeats
     HEARTBEAT_MISSED = 60
     HEARTBEAT_FAILED = 61

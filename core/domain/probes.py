@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from core.domain.outcomes import Outcome, Reason
+from core.domain.request_options import RequestOptions
 
 DETAIL_LIMIT = 500
 """Characters of a detail text."""
@@ -24,7 +25,7 @@ class BadStatusRange(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """One check to make. `timeout_ms` covers all of it: names, connections and every redirect."""
+    """One check to make. `timeout_ms` covers all of it: names, connections and every redirect. A plain check has no `options`."""
 
     monitor_id: int
     url: str
@@ -34,6 +35,7 @@ class ProbeRequest:
     follow_redirects: bool
     max_redirects: int
     verify_tls: bool
+    options: RequestOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,12 @@ UNKNOWN_GROWTH: Final = 0.5
 
 SURE_UNDER_LAG: Final = frozenset(
     {
+        Reason.ASSERTION_CERTIFICATE,
+        Reason.ASSERTION_FINAL_URL,
+        Reason.ASSERTION_HEADER,
+        Reason.ASSERTION_JSON,
+        Reason.ASSERTION_KEYWORD,
+        Reason.ASSERTION_REGEX,
         Reason.BLOCKED_ADDRESS,
         Reason.CONNECT_REFUSED,
         Reason.DNS_NO_DATA,

@@ -21,6 +21,7 @@ from core.domain import website
 from core.domain.outcomes import MonitorState, Outcome, Reason
 from core.domain.own_trouble import missed_window
 from core.domain.probes import BadStatusRange, ProbeRequest, ProbeResult, StatusRanges, parse_accepted_status
+from core.domain.request_options import BadOption, RequestOptions, load_options
 from core.domain.transitions import MonitorRef
 from core.domain.website import Check, Policy, Step, WebsiteState
 from core.flows.incidents import record_transitions
@@ -109,8 +110,18 @@ def hand_back(connection: Connection, lease_id: UUID, ids: Sequence[int]) -> Non
     store.release(connection, lease_id=lease_id, ids=ids)
 
 
+def no_seal(_ciphertext: str) -> RequestOptions:
+    """For who holds no keys: every sealed option is unreadable."""
+    raise BadOption("", "unreadable", "there are no keys to open it with")
+
+
 def load(
-    connection: Connection, claim: Claim, now: datetime, *, margin: timedelta = LEASE_MARGIN
+    connection: Connection,
+    claim: Claim,
+    now: datetime,
+    *,
+    margin: timedelta = LEASE_MARGIN,
+    open_sealed: Callable[[str], RequestOptions] = no_seal,
 ) -> tuple[list[Job], list[Finished]]:
     """Jobs of the websites that are still ours, and results for those whose settings nobody can read.
 
@@ -121,8 +132,9 @@ def load(
     spoilt: list[Finished] = []
     for row in rows:
         try:
-            jobs.append(_job(row, claim.lease_id, parse_accepted_status(row.accepted_status)))
-        except BadStatusRange as error:
+            job = _job(row, claim.lease_id, parse_accepted_status(row.accepted_status))
+            jobs.append(_with_options(job, row, open_sealed))
+        except (BadStatusRange, BadOption) as error:
             log.warning("websites.unreadable", monitor_id=str(row.uid), error=str(error))
             spoilt.append(Finished(_job(row, claim.lease_id, ()), internal_trouble(now, "its settings cannot be read")))
     return jobs, spoilt
@@ -213,6 +225,13 @@ def _job(row: ConfigRow, lease_id: UUID, accepted: StatusRanges) -> Job:
         leased_until=row.leased_until,
         failing=row.failures > 0,
     )
+
+
+def _with_options(job: Job, row: ConfigRow, open_sealed: Callable[[str], RequestOptions]) -> Job:
+    if row.options is None:
+        return job
+    options = load_options(row.options) if row.sealed_options is None else open_sealed(row.sealed_options)
+    return replace(job, request=replace(job.request, options=options))
 
 
 def internal_trouble(at: datetime, detail: str, reason: Reason = Reason.INTERNAL) -> ProbeResult:

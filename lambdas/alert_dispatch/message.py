@@ -35,6 +35,13 @@ REASONS: Final = {
     "redirect_limit": "There were too many redirects.",
     "protocol_error": "The answer was not valid HTTP.",
     "empty_reply": "The connection was closed without an answer.",
+    "assertion_keyword": "A text was missing in the answer, or should not have been there.",
+    "assertion_regex": "The answer did not match a pattern, or should not have.",
+    "assertion_json": "A value in the answer was not as expected.",
+    "assertion_header": "A header of the answer was not as expected.",
+    "assertion_final_url": "The redirects led to an unexpected address.",
+    "assertion_certificate": "The certificate expires too soon.",
+    "degraded": "The answer was slow.",
     "heartbeat_missed": "The expected ping did not come.",
     "heartbeat_failed": "The job reported a failure.",
 }

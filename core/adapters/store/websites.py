@@ -56,6 +56,7 @@ LOAD: Final = """
     )
     SELECT m.id, m.uid, m.workspace_id, m.name, w.url, w.method, w.interval_s, w.retry_interval_s, w.timeout_ms, w.failure_threshold,
            w.recovery_threshold, w.accepted_status, w.follow_redirects, w.max_redirects, w.verify_tls, w.config_version,
+           w.options::text, w.sealed_options,
            s.next_check_at, coalesce(r.leased_until, s.leased_until), s.failures
     FROM website_state s JOIN website w USING (monitor_id) JOIN monitor m ON m.id = s.monitor_id LEFT JOIN renewed r USING (monitor_id)
     WHERE s.monitor_id = ANY(%(ids)s::bigint[]) AND s.lease_id = %(lease_id)s::uuid
@@ -124,6 +125,8 @@ class ConfigRow:
     max_redirects: int
     verify_tls: bool
     config_version: int
+    options: str | None
+    sealed_options: str | None
     due_at: datetime
     leased_until: datetime
     failures: int

@@ -166,6 +166,8 @@ class Migration(migrations.Migration):
                 ('follow_redirects', models.BooleanField(default=True)),
                 ('max_redirects', models.SmallIntegerField(default=10)),
                 ('verify_tls', models.BooleanField(default=True)),
+                ('options', models.JSONField(null=True)),
+                ('sealed_options', models.TextField(null=True)),
                 ('config_version', models.IntegerField(default=1)),
             ],
             options={

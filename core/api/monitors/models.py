@@ -39,7 +39,11 @@ class Monitor(models.Model):
 
 
 class Website(models.Model):
-    """Settings of a website. `accepted_status` is a comma-separated list of codes and ranges, e.g. `200-299,301`."""
+    """Settings of a website. `accepted_status` is a comma-separated list of codes and ranges, e.g. `200-299,301`.
+
+    `options` (`core.domain.request_options`) is null for a plain check; where they hold secrets, those are masked there, and
+    `sealed_options` is the encrypted whole.
+    """
 
     monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="website")
     url = models.CharField(max_length=2048)
@@ -53,6 +57,8 @@ class Website(models.Model):
     follow_redirects = models.BooleanField(default=True)
     max_redirects = models.SmallIntegerField(default=10)
     verify_tls = models.BooleanField(default=True)
+    options = models.JSONField(null=True)
+    sealed_options = models.TextField(null=True)
     config_version = models.IntegerField(default=1)
 
     class Meta:

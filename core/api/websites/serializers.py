@@ -11,11 +11,12 @@ from core.api.fields import Flag, Strict, Text, Whole, Words
 from core.api.monitors.models import CheckResult, Monitor
 from core.api.monitors.serializers import OUTCOMES, STATES, LabelField, MonitorAnswer
 from core.api.monitors.targets import accepted_url
+from core.api.websites.options import OPTIONS_SCHEMA, OptionsField
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import parse_accepted_status
 from core.domain.urls import BadUrl
 
-METHODS = ("GET", "HEAD", "OPTIONS", "POST")
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 DAY_S = 86_400
 
 
@@ -39,6 +40,9 @@ class WebsiteRequest(Strict):
     follow_redirects = Flag(required=False, default=True)
     max_redirects = Whole(min_value=0, max_value=20, required=False, default=10)
     verify_tls = Flag(required=False, default=True)
+    options = OptionsField(
+        required=False, help_text="What else is sent and expected. Members that an edit leaves out stay as they are."
+    )
 
     def validate_url(self, url: str) -> str:
         """The URL in its normal form."""
@@ -80,8 +84,10 @@ class WebsiteAnswer(MonitorAnswer):
     follow_redirects = serializers.BooleanField(source="website.follow_redirects")
     max_redirects = serializers.IntegerField(source="website.max_redirects")
     verify_tls = serializers.BooleanField(source="website.verify_tls")
+    options = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=STATES, source="website_state.state")
     state_since = serializers.DateTimeField(source="website_state.changed_at", allow_null=True)
+    degraded = serializers.SerializerMethodField()
     consecutive_failures = serializers.IntegerField(source="website_state.failures")
     unknown_since = serializers.DateTimeField(
         source="website_state.unknown_since", allow_null=True, help_text="Since when our own trouble keeps us from telling."
@@ -89,6 +95,15 @@ class WebsiteAnswer(MonitorAnswer):
     next_check_at = serializers.DateTimeField(source="website_state.next_check_at", allow_null=True)
     certificate_not_after = serializers.DateTimeField(source="website_state.certificate_not_after", allow_null=True)
     last_check = serializers.SerializerMethodField()
+
+    def get_degraded(self, monitor: Monitor) -> bool:
+        """Whether the latest check was well but slower than `options.degraded_after_ms`."""
+        return monitor.website_state.last_reason == Reason.DEGRADED
+
+    @extend_schema_field(OPTIONS_SCHEMA)
+    def get_options(self, monitor: Monitor) -> dict[str, Any]:
+        """Those that are set; each secret is ********."""
+        return monitor.website.options or {}
 
     @extend_schema_field(LastCheckAnswer(allow_null=True))
     def get_last_check(self, monitor: Monitor) -> dict[str, Any] | None:

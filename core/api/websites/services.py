@@ -15,12 +15,14 @@ from core.api.accounts.models import Workspace
 from core.api.monitors.models import Monitor, MonitorKind, Website, WebsiteState
 from core.api.monitors.services import COMMON_FIELDS, common_changes, monitor_save
 from core.api.problems import FieldError, Problem
+from core.api.websites import options
 from core.domain.schedule import next_check_at
 
 DEFAULT_RETRY_INTERVAL_S: Final = 10
 DEFAULT_TIMEOUT_MS: Final = 10_000
+OPTIONS: Final = "options"
 REQUEST_FIELDS: Final = frozenset(
-    {"url", "method", "timeout_ms", "accepted_status", "follow_redirects", "max_redirects", "verify_tls"}
+    {"url", "method", "timeout_ms", "accepted_status", "follow_redirects", "max_redirects", "verify_tls", OPTIONS}
 )
 """What a check does; the other settings are about when it is done and what follows."""
 
@@ -31,7 +33,7 @@ def website_create(*, workspace: Workspace, values: Mapping[str, Any], now: date
     Raises:
         FieldError: settings contradict each other.
     """
-    settings = {name: value for name, value in values.items() if name not in COMMON_FIELDS}
+    settings = {name: value for name, value in values.items() if name not in COMMON_FIELDS and name != OPTIONS}
     interval_s = settings["interval_s"]
     settings.setdefault("retry_interval_s", min(DEFAULT_RETRY_INTERVAL_S, interval_s))
     settings.setdefault("timeout_ms", min(DEFAULT_TIMEOUT_MS, interval_s * 1000))
@@ -40,6 +42,7 @@ def website_create(*, workspace: Workspace, values: Mapping[str, Any], now: date
             workspace=workspace, kind=MonitorKind.WEBSITE, name=values["name"], tags=values["tags"], created_at=now
         )
         website = Website(monitor=monitor, **settings)
+        options.merge(website, values.get(OPTIONS, {}))
         _check(website)
         website.save(force_insert=True)
         WebsiteState.objects.create(monitor=monitor, state="new", failures=0, successes=0, next_check_at=now)
@@ -57,9 +60,12 @@ def website_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datetim
     with transaction.atomic():
         state = WebsiteState.objects.select_for_update().get(monitor=monitor)
         website = Website.objects.select_for_update().get(monitor=monitor)
-        changed = {name for name, value in changes.items() if name not in COMMON_FIELDS and getattr(website, name) != value}
+        plain = {name: value for name, value in changes.items() if name not in COMMON_FIELDS and name != OPTIONS}
+        changed = {name for name, value in plain.items() if getattr(website, name) != value}
         for name in changed:
             setattr(website, name, changes[name])
+        if options.merge(website, changes.get(OPTIONS, {})):
+            changed.add(OPTIONS)
         _check(website)
         if changed:
             website.config_version += 1
@@ -112,6 +118,7 @@ def _check(website: Website) -> None:
         raise FieldError("timeout_ms", "too_long", f"must not exceed the interval, {website.interval_s} s")
     if website.retry_interval_s > website.interval_s:
         raise FieldError("retry_interval_s", "too_long", f"must not exceed the interval, {website.interval_s} s")
+    options.check(website)
 
 
 def _reschedule(state: WebsiteState, website: Website, changed: set[str], now: datetime) -> None:

@@ -1,0 +1,103 @@
+"""Checks that ask for more than a plain request: what is set on the handle for a hop, and how the answer is examined.
+
+Nothing here runs for a plain check. A handle that was equipped is stripped before another check may have it.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Final
+
+import pycurl
+
+from core.adapters.probe_check import Check
+from core.adapters.probe_handle import Handle
+from core.adapters.probe_head import WholeHead
+from core.adapters.probe_verdicts import UP, Verdict, down
+from core.domain.assertions import Evidence, first_broken, needs_body
+from core.domain.outcomes import Outcome, Reason
+from core.domain.request_options import Auth, Basic, Bearer, Digest, RequestOptions
+from core.domain.urls import DEFAULT_PORTS, NormalisedUrl, normalise
+
+ASSERTED_BODY_LIMIT: Final = 1024 * 1024
+"""Bytes of a decoded body that assertions get to see."""
+_V6: Final = 6
+
+
+def equip(handle: Handle, check: Check, options: RequestOptions, url: NormalisedUrl) -> None:
+    """Prepare a handle that is aimed at `url` for the rest of what the check asks for."""
+    setopt = handle.curl.setopt
+    trusted = is_same_site(normalise(check.request.url), url)
+    sends_body = options.body is not None and check.method == check.request.method
+    handle.equipped = True
+    handle.head = WholeHead()
+    setopt(pycurl.HTTPHEADER, list(_header_lines(options, trusted=trusted, sends_body=sends_body)))
+    if sends_body and options.body is not None:
+        setopt(pycurl.POSTFIELDS, options.body.encode())
+    if trusted and isinstance(options.auth, Digest):
+        setopt(pycurl.HTTPAUTH, pycurl.HTTPAUTH_DIGEST)
+        setopt(pycurl.USERNAME, options.auth.username.encode())
+        setopt(pycurl.PASSWORD, options.auth.password.encode())
+    if options.connect_timeout_ms is not None:
+        setopt(pycurl.CONNECTTIMEOUT_MS, options.connect_timeout_ms)
+    if needs_body(options.assertions):
+        handle.keep_body(ASSERTED_BODY_LIMIT)
+        setopt(pycurl.ACCEPT_ENCODING, "")  # all that libcurl can decode; what is counted and kept is decoded
+
+
+def is_same_site(first: NormalisedUrl, url: NormalisedUrl) -> bool:
+    """Whether what was meant for `first` may be sent to `url`: the same origin, or its https where `first` was plain http."""
+    if first.host != url.host:
+        return False
+    upgraded = first.scheme == "http" and url.scheme == "https" and (first.port, url.port) == tuple(DEFAULT_PORTS.values())
+    return upgraded or (first.scheme, first.port) == (url.scheme, url.port)
+
+
+def of_family(addresses: tuple[str, ...], ip_version: int) -> tuple[str, ...]:
+    """The addresses of one version of IP."""
+    return tuple(address for address in addresses if (":" in address) == (ip_version == _V6))
+
+
+def examined(check: Check, options: RequestOptions, url: NormalisedUrl, handle: Handle) -> Verdict:
+    """The verdict about an answer whose status is accepted."""
+    head = handle.head
+    if options.assertions and isinstance(head, WholeHead):
+        if head.is_layered and needs_body(options.assertions):
+            return down(Reason.PROTOCOL_ERROR, "the body is encoded more than once")
+        evidence = Evidence(
+            body=bytes(handle.body or b""),
+            is_cut=handle.stopped,
+            headers=head.fields(),
+            final_url=url.url,
+            certificate_not_after=check.certificate_not_after,
+            at=check.started_at,
+        )
+        if broken := first_broken(options.assertions, evidence):
+            return down(*broken)
+    return _slow(check, options.degraded_after_ms) or UP
+
+
+def _slow(check: Check, limit_ms: int | None) -> Verdict | None:
+    took_ms = check.request.timeout_ms - check.left_ms()
+    if limit_ms is None or took_ms <= limit_ms:
+        return None
+    return Verdict(Outcome.UP, Reason.DEGRADED, f"took {took_ms} ms, more than {limit_ms}")
+
+
+def _header_lines(options: RequestOptions, *, trusted: bool, sends_body: bool) -> Iterator[str]:
+    """In libcurl's syntax: a header without a value ends in a semicolon."""
+    for header in options.headers:
+        stays = (trusted or not header.is_secret) and (sends_body or not header.name.lower().startswith("content-"))
+        if stays:
+            value = header.value.strip()
+            yield f"{header.name}: {value}" if value else f"{header.name};"
+    if trusted and (credentials := _credentials(options.auth)):
+        yield f"Authorization: {credentials}"
+
+
+def _credentials(auth: Auth | None) -> str | None:
+    match auth:
+        case Basic():
+            return "Basic " + b64encode(f"{auth.username}:{auth.password}".encode()).decode()
+        case Bearer():
+            return f"Bearer {auth.token}"
+    return None

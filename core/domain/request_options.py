@@ -1,0 +1,244 @@
+"""What a check may send and expect beyond a plain request. One struct: as the API takes it, as it is stored, as the probe reads it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from math import isfinite
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from core.domain.assertions import Assertion, BadAssertion, check_assertions, needs_body
+
+MASK: Final = "********"
+"""Stands for a secret in what the API shows; sent back, it means the secret that is stored."""
+BODY_LIMIT: Final = 64 * 1024
+METHODS_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_VALUE: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
+_PATH: Final = re.compile(r" - at `\$\.?(.*)`$")
+_OURS: Final = frozenset(
+    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that say how the message travels: they are the client's."""
+_SECRET_WORDS: Final = ("auth", "cookie", "credential", "key", "password", "secret", "session", "signature", "token")
+
+
+class BadOption(ValueError):
+    """An option is not usable. `field` is its path below `options` (empty: the whole), `code` is stable, the message is for people."""
+
+    def __init__(self, field: str, code: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.code = code
+        self.message = message
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A header to send. It replaces one that the checker sends by itself, such as User-Agent."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    value: Annotated[str, msgspec.Meta(max_length=4096)]
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether the value opens doors, going by the name: it is encrypted, and no other host gets to see it."""
+        name = self.name.lower()
+        return any(word in name for word in _SECRET_WORDS)
+
+
+class Basic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="basic"):
+    """A user and a password, in UTF-8 (RFC 7617)."""
+
+    username: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    password: Annotated[str, msgspec.Meta(max_length=1000, description=f"A secret: shown as {MASK}.")]
+
+
+class Digest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="digest"):
+    """A user and a password that answer a challenge (RFC 7616): two requests in each check."""
+
+    username: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    password: Annotated[str, msgspec.Meta(max_length=1000, description=f"A secret: shown as {MASK}.")]
+
+
+class Bearer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="bearer"):
+    """A token."""
+
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096, description=f"A secret: shown as {MASK}.")]
+
+
+type Auth = Basic | Digest | Bearer
+
+
+class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """`connect_timeout_ms` covers connecting and TLS. A check that took longer than `degraded_after_ms` is up, but degraded."""
+
+    headers: Annotated[tuple[Header, ...], msgspec.Meta(max_length=20)] = ()
+    body: Annotated[str, msgspec.Meta(max_length=BODY_LIMIT)] | None = None
+    auth: Auth | None = None
+    ip_version: Literal[4, 6] | None = None
+    connect_timeout_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] | None = None
+    degraded_after_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] | None = None
+    assertions: Annotated[tuple[Assertion, ...], msgspec.Meta(max_length=20)] = ()
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether anything in it must be encrypted."""
+        return self.auth is not None or any(header.is_secret for header in self.headers)
+
+
+def parse_options(given: Any) -> RequestOptions:
+    """Check options that a user typed, apart from what depends on other settings.
+
+    Raises:
+        BadOption: with the field to blame.
+    """
+    for path, value in _leaves(given):
+        _check_leaf(path, value)
+    try:
+        options = msgspec.convert(given, RequestOptions)
+    except msgspec.ValidationError as error:
+        raise _as_bad_option(str(error)) from error
+    _check(options)
+    return options
+
+
+def check_fit(options: RequestOptions, *, method: str, timeout_ms: int) -> None:
+    """Refuse options that contradict the request.
+
+    Raises:
+        BadOption: with the field to blame.
+    """
+    if options.body is not None and method not in METHODS_WITH_BODY:
+        raise BadOption("body", "not_with_method", f"a {method} request has no body")
+    if method == "HEAD" and needs_body(options.assertions):
+        raise BadOption("assertions", "not_with_method", "an answer to HEAD has no body to assert anything about")
+    for name in ("connect_timeout_ms", "degraded_after_ms"):
+        if (getattr(options, name) or 0) > timeout_ms:
+            raise BadOption(name, "too_long", f"must not exceed timeout_ms, {timeout_ms}")
+
+
+@lru_cache(maxsize=4096)
+def load_options(text: str) -> RequestOptions:
+    """Read options that were checked when they were stored.
+
+    Raises:
+        BadOption: they do not fit this version.
+    """
+    try:
+        return msgspec.json.decode(text, type=RequestOptions)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise _as_bad_option(str(error)) from error
+
+
+def masked(options: RequestOptions) -> RequestOptions:
+    """What may be shown of options: each secret is `MASK`."""
+    headers = tuple(replace(header, value=MASK) if header.is_secret else header for header in options.headers)
+    return replace(options, headers=headers, auth=_masked_auth(options.auth))
+
+
+def merged(stored: RequestOptions, given: Mapping[str, Any]) -> RequestOptions:
+    """The options after an edit: members that are given replace those stored, and a mask means the secret that it stood for.
+
+    Raises:
+        BadOption: a mask that stands for nothing, or a member that is not usable.
+    """
+    whole = parse_options({**msgspec.to_builtins(stored), **given})
+    secrets = {header.name.lower(): header.value for header in stored.headers if header.is_secret}
+    headers = tuple(_unmasked_header(index, header, secrets) for index, header in enumerate(whole.headers))
+    return replace(whole, headers=headers, auth=_unmasked_auth(whole.auth, stored.auth))
+
+
+def _masked_auth(auth: Auth | None) -> Auth | None:
+    match auth:
+        case Basic() | Digest():
+            return replace(auth, password=MASK)
+        case Bearer():
+            return replace(auth, token=MASK)
+    return None
+
+
+def _unmasked_header(index: int, header: Header, secrets: Mapping[str, str]) -> Header:
+    if not header.is_secret or header.value != MASK:
+        return header
+    if header.name.lower() not in secrets:
+        raise BadOption(f"headers.{index}.value", "nothing_stored", "there is no stored value to keep")
+    return replace(header, value=secrets[header.name.lower()])
+
+
+def _unmasked_auth(auth: Auth | None, stored: Auth | None) -> Auth | None:
+    if auth is None or MASK not in msgspec.to_builtins(auth).values():
+        return auth
+    match auth, stored:
+        case (Basic() | Digest(), Basic() | Digest()) if auth.password == MASK:
+            return replace(auth, password=stored.password)
+        case (Bearer(), Bearer()):
+            return replace(auth, token=stored.token)
+    raise BadOption("auth", "nothing_stored", "there is no stored secret to keep")
+
+
+def _check(options: RequestOptions) -> None:
+    names = [header.name.lower() for header in options.headers]
+    for index, header in enumerate(options.headers):
+        _check_header(index, header)
+        if header.name.lower() in names[:index]:
+            raise BadOption(f"headers.{index}.name", "repeated", "is there twice")
+    if options.auth is not None:
+        _check_auth(options.auth, names)
+    try:
+        check_assertions(options.assertions)
+    except BadAssertion as bad:
+        raise BadOption(f"assertions.{bad.field}", "invalid", str(bad)) from bad
+
+
+def _check_header(index: int, header: Header) -> None:
+    if not _TOKEN.fullmatch(header.name):
+        raise BadOption(f"headers.{index}.name", "character", "is not the name of a header")
+    if not _VALUE.fullmatch(header.value):
+        raise BadOption(f"headers.{index}.value", "character", "holds a character other than printable ASCII, space and tab")
+    name = header.name.lower()
+    if name in _OURS or name.startswith("proxy-"):
+        raise BadOption(f"headers.{index}.name", "not_settable", "is set by the checker")
+
+
+def _check_auth(auth: Auth, header_names: list[str]) -> None:
+    if "authorization" in header_names:
+        raise BadOption("auth", "contradiction", "there is a header Authorization already")
+    for name, value in msgspec.to_builtins(auth).items():
+        if _CONTROL.search(value):
+            raise BadOption(f"auth.{name}", "character", "holds a control character")
+    if isinstance(auth, Bearer) and not (_VALUE.fullmatch(auth.token) and " " not in auth.token):
+        raise BadOption("auth.token", "character", "holds a character other than printable ASCII")
+    if isinstance(auth, Basic) and ":" in auth.username:
+        raise BadOption("auth.username", "character", "must not hold a colon")
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every name and value of JSON, with its dotted path."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            here = f"{path}.{name}" if path else str(name)
+            yield here, str(name)
+            yield from _leaves(inner, here)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}.{index}" if path else str(index))
+    else:
+        yield path, value
+
+
+def _check_leaf(path: str, value: Any) -> None:
+    if isinstance(value, str) and _UNSTORABLE.search(value):
+        raise BadOption(path, "character", "holds NUL or half of a surrogate pair")
+    if isinstance(value, float) and not isfinite(value):
+        raise BadOption(path, "invalid", "is not a finite number")
+
+
+def _as_bad_option(text: str) -> BadOption:
+    """The place is named as `$.headers[0].name`."""
+    place = _PATH.search(text)
+    field = re.sub(r"\[(\d+)\]", r".\1", place[1]).lstrip(".") if place else ""
+    return BadOption(field, "invalid", _PATH.sub("", text))
