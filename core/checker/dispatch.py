@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import batched
+from math import isfinite
 from typing import Final, Protocol
 
 from core.adapters.database import Pool
@@ -38,6 +39,30 @@ class Broker(Protocol):
 def claim_limit(waiting: int) -> int:
     """How many websites to claim while `waiting` batches are in the queue: the longer it is, the fewer."""
     return max(MOST_WAITING - waiting, 0) * BATCH
+
+
+class Clock(Protocol):
+    """The part of the clock watch that dispatching needs."""
+
+    def jump(self) -> float:
+        """Seconds by which the wall clock was set since `settle`; minus infinity when nobody knows."""
+        ...
+
+    def settle(self) -> None:
+        """What followed from the jump is done."""
+        ...
+
+
+def follow_clock(pool: Pool, clock: Clock, now: datetime) -> None:
+    """Move the schedule with a wall clock that was set."""
+    jump_s = clock.jump()
+    if not jump_s:
+        return
+    with pool.connection() as connection:
+        moved = websites.realign(connection, now, jump_s)
+    clock.settle()
+    if moved:
+        log.warning("dispatch.clock_was_set", seconds=round(jump_s, 1) if isfinite(jump_s) else None, websites_moved=moved)
 
 
 def dispatch_due(pool: Pool, broker: Broker, now: datetime) -> int:

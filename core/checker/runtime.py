@@ -12,6 +12,7 @@ from core.adapters.database import Pool, open_pool
 from core.adapters.option_seal import OptionSeal
 from core.adapters.task_queue import TaskQueue
 from core.checker.canaries import Aviary
+from core.checker.clocks import ClockWatch
 from core.checker.flush import Flusher
 from core.checker.loop import Engine, ProbeLoop
 from core.checker.settings import CheckerSettings, process_settings
@@ -43,6 +44,7 @@ class Runtime:
         self._make_aviary = make_aviary or self._canaries
         self._seal = OptionSeal(settings.vault_keys)
         self._series = WebsiteSeries(settings.metrics_monitor_limit)
+        self.clock = ClockWatch()
         self._lock = threading.Lock()
         self._flusher: Flusher | None = None
         self._loop: ProbeLoop | None = None

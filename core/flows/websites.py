@@ -115,6 +115,11 @@ def no_seal(_ciphertext: str) -> RequestOptions:
     raise BadOption("", "unreadable", "there are no keys to open it with")
 
 
+def realign(connection: Connection, now: datetime, jump_s: float, *, margin: timedelta = LEASE_MARGIN) -> int:
+    """The wall clock was set by `jump_s` seconds: neither check all at once nor nothing for as long; returns how many were moved."""
+    return store.realign(connection, now=now, jump_s=jump_s, margin=margin)
+
+
 def load(
     connection: Connection,
     claim: Claim,

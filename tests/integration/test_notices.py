@@ -1,6 +1,5 @@
 """Our own trouble is told once for a workspace, not once for each of its websites."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +15,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def workspace(connection: psycopg.Connection) -> Iterator[UUID]:
+def workspace(connection: psycopg.Connection) -> UUID:
     return make_workspace(connection, NOW)
 
 

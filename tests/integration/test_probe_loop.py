@@ -79,6 +79,28 @@ def test_who_waited_until_its_lease_may_end_is_not_probed() -> None:
     assert [number for number, _ in engine.started] == [1, 3]
 
 
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_wall_clock_that_jumps_while_jobs_wait_changes_nothing_for_them(jump_s: float) -> None:
+    offset = 0.0
+    done: list[Finished] = []
+    loop = ProbeLoop(FakeEngine, done.append, max_in_flight=10, lag_limit_s=30.0, wall_clock=lambda: time.time() + offset)
+    loop.start()
+    try:
+        loop.submit([job(1, due_in_s=0.3)], 1)
+        until(lambda: loop._due)
+        offset = jump_s
+        until(lambda: done, 5)
+    finally:
+        loop.stop(0.0)
+
+
+def test_who_seems_due_in_an_hour_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.checker.loop.LONGEST_WAIT_S", 0.2)
+    with running(FakeEngine()) as (loop, done):
+        loop.submit([job(1, due_in_s=3600, lease_s=3630)], 1)
+        until(lambda: done, 5)
+
+
 def test_a_full_loop_takes_no_more_until_there_is_room() -> None:
     gate = threading.Event()
     with running(FakeEngine(gate=gate), max_in_flight=1) as (loop, done):

@@ -74,6 +74,37 @@ RELEASE: Final = """
     WHERE s.monitor_id = held.monitor_id
 """
 
+AFTER_A_JUMP_FORWARD: Final = """
+    UPDATE website_state s
+    SET next_check_at = s.next_check_at
+        + o.interval_s * ceil(extract(epoch FROM %(now)s::timestamptz - s.next_check_at) / o.interval_s) * interval '1 second'
+    FROM (
+        SELECT s.monitor_id, w.interval_s FROM website_state s JOIN website w USING (monitor_id)
+        WHERE s.next_check_at < %(now)s::timestamptz AND w.interval_s < %(jump_s)s::float8
+        ORDER BY s.monitor_id
+        FOR UPDATE OF s
+    ) AS o
+    WHERE s.monitor_id = o.monitor_id
+"""
+
+AFTER_A_JUMP_BACK: Final = """
+    UPDATE website_state s
+    SET next_check_at = %(now)s::timestamptz
+        + mod(extract(epoch FROM s.next_check_at - %(now)s::timestamptz), o.interval_s) * interval '1 second',
+        leased_until = least(s.leased_until, o.longest_lease)
+    FROM (
+        SELECT s.monitor_id, w.interval_s, l.longest_lease
+        FROM website_state s JOIN website w USING (monitor_id),
+        LATERAL (
+            SELECT %(now)s::timestamptz + w.timeout_ms * interval '1 millisecond' + 2 * %(margin)s::interval AS longest_lease
+        ) AS l
+        WHERE s.next_check_at > %(now)s::timestamptz + (w.interval_s + 5) * interval '1 second' OR s.leased_until > l.longest_lease
+        ORDER BY s.monitor_id
+        FOR UPDATE OF s
+    ) AS o
+    WHERE s.monitor_id = o.monitor_id
+"""
+
 LOCK_STATES: Final = """
     SELECT s.monitor_id, s.state, s.failures, s.successes, s.first_failure_at, s.unknown_since, s.last_checked_at, s.changed_at
     FROM unnest(%(ids)s::bigint[], %(lease_ids)s::uuid[], %(config_versions)s::int[]) AS f (monitor_id, lease_id, config_version)
@@ -216,6 +247,17 @@ def load(connection: Connection, *, ids: Sequence[int], lease_id: UUID, now: dat
 def release(connection: Connection, *, lease_id: UUID, ids: Sequence[int]) -> None:
     """End the lease on these websites where it is still `lease_id`: they are due again at once."""
     connection.execute(RELEASE, {"lease_id": lease_id, "ids": list(ids)})
+
+
+def realign(connection: Connection, *, now: datetime, jump_s: float, margin: timedelta) -> int:
+    """After the wall clock was set by `jump_s`, move due times by whole intervals to where the new clock expects them; returns how many.
+
+    Forward, what seems overdue is due at its next slot; intervals longer than the jump are left alone. Back, what seems to be due
+    later than an interval allows comes back, and so do leases.
+    """
+    if jump_s > 0:
+        return connection.execute(AFTER_A_JUMP_FORWARD, {"now": now, "jump_s": jump_s}).rowcount
+    return connection.execute(AFTER_A_JUMP_BACK, {"now": now, "margin": margin}).rowcount
 
 
 def lock_states(connection: Connection, fences: Sequence[Fence]) -> dict[int, StateRow]:

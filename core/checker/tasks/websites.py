@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from core.checker.app import app
-from core.checker.dispatch import dispatch_due
+from core.checker.dispatch import dispatch_due, follow_clock
 from core.checker.runtime import runtime
 from core.flows.websites import Claim, claim_now
 
@@ -12,7 +12,9 @@ from core.flows.websites import Claim, claim_now
 @app.task(name="check_due_websites", autoretry_for=())
 def check_due_websites() -> None:
     """The tick: send what is due to the workers. It is not retried, the next tick is."""
-    dispatch_due(runtime().pool, runtime().queue, datetime.now(UTC))
+    now = datetime.now(UTC)
+    follow_clock(runtime().pool, runtime().clock, now)
+    dispatch_due(runtime().pool, runtime().queue, now)
 
 
 @app.task(name="check_websites")
