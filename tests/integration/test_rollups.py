@@ -332,3 +332,20 @@ def test_rolled_hours_and_days_are_what_the_reader_uses(connection: psycopg.Conn
     tally = measured(connection, monitor_id, at(0), START + 3 * DAY + HOUR)
     assert tally.up_ms == (3 * 86_400 + INTERVAL_S + RETRY_S + TIMEOUT_S - 300) * 1000
     assert tally.results == 3 * 288
+
+
+def test_measuring_one_monitor_opens_only_the_days_that_it_needs(connection: psycopg.Connection) -> None:
+    """Statements that compute their bounds would have PostgreSQL plan for hundreds of partitions, for fifty milliseconds."""
+    monitor_id = live(connection, Life([(n, Outcome.UP) for n in range(0, 7200, 300)]))
+    for parent in partitions.DAY_TABLES:
+        for n in range(20):
+            partitions.ensure_day(connection, parent, (START + n * DAY).date())
+    aggregate(connection, at(4000))
+    connection.commit()
+    assert measured(connection, monitor_id, at(0), at(7000)).results == 24
+    seen = {"name": r"(check_result|ping|rollup_hourly)_2026\d{4}$"}
+    query = """SELECT count(DISTINCT relation) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+        WHERE l.pid = pg_backend_pid() AND c.relname ~ %(name)s AND l.mode = 'AccessShareLock'"""
+    row = connection.execute(query, seen).fetchone()
+    assert row
+    assert row[0] <= 3

@@ -51,8 +51,9 @@ _ROLL_DAY: Final = """
         SELECT * FROM rollup_hourly
         WHERE hour >= %(day)s::timestamp AT TIME ZONE 'UTC' AND hour < (%(day)s::timestamp + interval '1 day') AT TIME ZONE 'UTC' {those}
     ), bucket AS (
-        SELECT h.monitor_id, b.bucket, sum(b.n)::int AS n
-        FROM hourly h, unnest(h.buckets, h.bucket_counts) AS b (bucket, n) GROUP BY h.monitor_id, b.bucket
+        SELECT monitor_id, bucket, sum(n)::int AS n
+        FROM (SELECT monitor_id, unnest(buckets) AS bucket, unnest(bucket_counts) AS n FROM hourly) AS b
+        GROUP BY monitor_id, bucket
     ), sketch AS (
         SELECT monitor_id, array_agg(bucket ORDER BY bucket) AS buckets, array_agg(n ORDER BY bucket) AS counts
         FROM bucket GROUP BY monitor_id
@@ -119,7 +120,7 @@ def reopen(connection: Connection, hour: datetime) -> None:
 
 def roll_hour(connection: Connection, hour: datetime, monitor_ids: Sequence[int] | None = None) -> None:
     """Write the rows of one hour, of all monitors or of these; the hour before it must be written already."""
-    parameters = {"start": hour, "end": hour + HOUR, "scan_from": hour}
+    parameters = {"start": hour, "end": hour + HOUR, "scan_from": hour, "hour_before": hour - HOUR}
     if monitor_ids is None:
         connection.execute(ROLL_HOUR, parameters)
     else:

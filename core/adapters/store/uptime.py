@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composed, Literal
 
 from core.adapters.database import Connection
 from core.domain.outcomes import Outcome
-from core.domain.uptime import GROWTH, ResponseTimes, Span, Tally
+from core.domain.uptime import GROWTH, HOUR, ResponseTimes, Span, Tally
 
 TALLY_COLUMNS: Final = SQL(
     "up_ms, down_ms, unknown_ms, maintenance_ms, results, responses, response_sum_us, response_min_us, response_max_us, "
@@ -26,7 +26,7 @@ _MEASURE: Final = """
                (w.interval_s + w.retry_interval_s) * interval '1 second' + w.timeout_ms * interval '1 millisecond' AS tolerance
         FROM monitor m LEFT JOIN website w ON w.monitor_id = m.id
         WHERE true {monitors}
-    ), fact AS NOT MATERIALIZED (
+    ), fact AS {kept} (
         SELECT monitor_id, checked_at AS at, outcome <> {unknown} AS known, CASE outcome WHEN {up} THEN total_us END AS response_us
         FROM check_result WHERE checked_at >= %(scan_from)s AND checked_at < %(end)s {those}
         UNION ALL
@@ -38,7 +38,7 @@ _MEASURE: Final = """
             SELECT monitor_id, at, known, true AS begins FROM fact
             UNION ALL
             SELECT monitor_id, last_at, last_known, true
-            FROM rollup_hourly WHERE hour = %(scan_from)s::timestamptz - interval '1 hour' {those}
+            FROM rollup_hourly WHERE hour = %(hour_before)s {those}
             UNION ALL
             SELECT monitor_id, ended_at, true, false
             FROM monitor_pause WHERE ended_at >= %(scan_from)s AND ended_at < %(end)s {those}
@@ -97,7 +97,8 @@ STORED: Final = SQL("""
         SELECT {columns} FROM rollup_hourly
         WHERE monitor_id = %(monitor_id)s AND (hour >= %(from_2)s AND hour < %(to_2)s)
     ), merged AS (
-        SELECT bucket, sum(n)::bigint AS n FROM part, unnest(buckets, bucket_counts) AS b (bucket, n) GROUP BY bucket
+        SELECT bucket, sum(n)::bigint AS n
+        FROM (SELECT unnest(buckets) AS bucket, unnest(bucket_counts) AS n FROM part) AS b GROUP BY bucket
     )
     SELECT coalesce(sum(up_ms), 0)::bigint, coalesce(sum(down_ms), 0)::bigint, coalesce(sum(unknown_ms), 0)::bigint,
            coalesce(sum(maintenance_ms), 0)::bigint, coalesce(sum(results), 0)::bigint, coalesce(sum(responses), 0)::bigint,
@@ -117,7 +118,9 @@ EMPTY: Final = Span(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinf
 
 
 def measure(*, chosen: bool) -> Composed:
-    """The statement that measures `start` to `end` (parameters, with `scan_from`: the hour since which to look at facts).
+    """The statement that measures `start` to `end`, looking at facts since the hour `scan_from` and at what is kept of `hour_before`.
+
+    All four are parameters, and none is computed in the statement: PostgreSQL leaves partitions out by constants only.
 
     Gives `monitor_id, last_at, last_known` and `TALLY_COLUMNS` by name. With `chosen` for the ids in the parameter `ids` only.
     """
@@ -126,6 +129,7 @@ def measure(*, chosen: bool) -> Composed:
         those=SQL("AND monitor_id = ANY(%(ids)s::bigint[])" if chosen else ""),
         up=Literal(int(Outcome.UP)),
         unknown=Literal(int(Outcome.UNKNOWN)),
+        kept=SQL("MATERIALIZED" if chosen else "NOT MATERIALIZED"),
         ln_growth=SQL(f"ln({GROWTH}::float8)"),
         counted=_length("counted"),
         down=_length("counted * down"),
@@ -141,7 +145,13 @@ def rolled_until(connection: Connection) -> datetime | None:
 
 def from_facts(connection: Connection, monitor_id: int, span: Span, scan_from: datetime) -> Tally:
     """What the facts say about one monitor. Hours before `scan_from` are rolled up, or there are none."""
-    parameters = {"start": span.start, "end": span.end, "scan_from": scan_from, "ids": [monitor_id]}
+    parameters = {
+        "start": span.start,
+        "end": span.end,
+        "scan_from": scan_from,
+        "hour_before": scan_from - HOUR,
+        "ids": [monitor_id],
+    }
     row = connection.execute(_FROM_FACTS, parameters).fetchone()
     return _tally(row) if row else Tally()
 
