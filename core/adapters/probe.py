@@ -15,7 +15,7 @@ import pycurl
 from core.adapters.probe_addresses import AddressFilter
 from core.adapters.probe_certificates import CertificateMemory, read_not_after
 from core.adapters.probe_check import Check
-from core.adapters.probe_extras import equip, examined, of_family
+from core.adapters.probe_extras import equip, examined, host_for, is_elsewhere, of_family
 from core.adapters.probe_handle import Handle
 from core.adapters.probe_head import Head
 from core.adapters.probe_transfers import OK, Transfers, TransfersAborted
@@ -24,7 +24,6 @@ from core.adapters.resolver import Resolution, Resolver
 from core.domain.assertions import needs_certificate
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult, is_accepted
-from core.domain.request_options import RequestOptions
 from core.domain.urls import BadUrl, NormalisedUrl, normalise, resolve_location
 
 IDLE_HANDLES: Final = 512
@@ -102,7 +101,7 @@ class ProbeEngine:
                 method=check.method,
                 timeout_ms=left_ms,
                 verify_tls=check.request.verify_tls,
-                read_certificate=self._certificates.is_due(url, check.began) or _asks_for_certificate(options),
+                read_certificate=self._certificates.is_due(url, check.began) or _asks_for_certificate(check, url),
             )
             if options is not None:
                 equip(handle, check, options, url)
@@ -130,18 +129,19 @@ class ProbeEngine:
         if self._closed:
             return _SHUTTING_DOWN
         asked = monotonic()
-        resolution = self._resolver.known(url.host)
+        options = check.request.options
+        host = url.host if options is None else host_for(check, options, url)
+        resolution = self._resolver.known(host)
         if resolution is None:
-            resolution = await self._resolver.resolve(url.host, max(check.left_ms(), 1) / 1000)
+            resolution = await self._resolver.resolve(host, max(check.left_ms(), 1) / 1000)
         check.add_dns(monotonic() - asked)
         if resolution.reason is not Reason.OK:
-            return _unresolved(url, resolution)
+            return _unresolved(host, resolution)
         addresses = resolution.addresses
-        options = check.request.options
         if options is not None and options.ip_version is not None:
             addresses = of_family(addresses, options.ip_version)
             if not addresses:
-                return down(Reason.DNS_NO_DATA, f"{url.host} has no IPv{options.ip_version} address")
+                return down(Reason.DNS_NO_DATA, f"{host} has no IPv{options.ip_version} address")
         return self._filter.usable(addresses) or self._blocked(check, addresses[0])
 
     def _blocked(self, check: Check, address: str) -> Verdict:
@@ -168,6 +168,9 @@ class ProbeEngine:
         return judge(_failure(check, handle, code, message, connected=connected), self._has_route)
 
     def _see_certificate(self, check: Check, url: NormalisedUrl, handle: Handle) -> None:
+        if is_elsewhere(check, url):
+            check.certificate_not_after = read_not_after(handle.curl)
+            return
         if handle.reads_certificate and (not_after := read_not_after(handle.curl)):
             self._certificates.learn(url, not_after, check.began)
         check.certificate_not_after = self._certificates.not_after(url)
@@ -186,8 +189,9 @@ def _answered(check: Check, url: NormalisedUrl, handle: Handle) -> Verdict | Nor
     return down(Reason.HTTP_STATUS, f"status {status}")
 
 
-def _asks_for_certificate(options: RequestOptions | None) -> bool:
-    return options is not None and needs_certificate(options.assertions)
+def _asks_for_certificate(check: Check, url: NormalisedUrl) -> bool:
+    options = check.request.options
+    return options is not None and (needs_certificate(options.assertions) or is_elsewhere(check, url))
 
 
 def _ended_with_the_connection(head: Head, code: int, message: str) -> bool:
@@ -207,9 +211,9 @@ def _redirected(check: Check, url: NormalisedUrl, status: int, location: bytes) 
     return following
 
 
-def _unresolved(url: NormalisedUrl, resolution: Resolution) -> Verdict:
+def _unresolved(host: str, resolution: Resolution) -> Verdict:
     outcome = Outcome.DOWN if resolution.reason in _NAMES_OF_THEIRS else Outcome.UNKNOWN
-    return Verdict(outcome, resolution.reason, f"{url.host}: {resolution.detail}")
+    return Verdict(outcome, resolution.reason, f"{host}: {resolution.detail}")
 
 
 def _failure(check: Check, handle: Handle, code: int, message: str, *, connected: bool) -> Failure:

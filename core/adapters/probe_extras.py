@@ -15,18 +15,19 @@ from core.adapters.probe_head import WholeHead
 from core.adapters.probe_verdicts import UP, Verdict, down
 from core.domain.assertions import Evidence, first_broken, needs_body
 from core.domain.outcomes import Outcome, Reason
-from core.domain.request_options import Auth, Basic, Bearer, Digest, RequestOptions
+from core.domain.request_options import Auth, Basic, Bearer, Digest, RequestOptions, host_to_connect_to
 from core.domain.urls import DEFAULT_PORTS, NormalisedUrl, normalise
 
 ASSERTED_BODY_LIMIT: Final = 1024 * 1024
 """Bytes of a decoded body that assertions get to see."""
 _V6: Final = 6
+_TLS_VERSIONS: Final = {"1.2": pycurl.SSLVERSION_TLSv1_2, "1.3": pycurl.SSLVERSION_TLSv1_3}
 
 
 def equip(handle: Handle, check: Check, options: RequestOptions, url: NormalisedUrl) -> None:
     """Prepare a handle that is aimed at `url` for the rest of what the check asks for."""
     setopt = handle.curl.setopt
-    trusted = is_same_site(normalise(check.request.url), url)
+    trusted = _is_trusted(check, url)
     sends_body = options.body is not None and check.method == check.request.method
     handle.equipped = True
     handle.head = WholeHead()
@@ -37,6 +38,11 @@ def equip(handle: Handle, check: Check, options: RequestOptions, url: Normalised
         setopt(pycurl.HTTPAUTH, pycurl.HTTPAUTH_DIGEST)
         setopt(pycurl.USERNAME, options.auth.username.encode())
         setopt(pycurl.PASSWORD, options.auth.password.encode())
+    if options.min_tls_version is not None:
+        setopt(pycurl.SSLVERSION, _TLS_VERSIONS[options.min_tls_version])
+    if trusted and options.client_certificate is not None:
+        setopt(pycurl.SSLCERT_BLOB, options.client_certificate.certificate.encode())
+        setopt(pycurl.SSLKEY_BLOB, options.client_certificate.key.encode())
     if options.connect_timeout_ms is not None:
         setopt(pycurl.CONNECTTIMEOUT_MS, options.connect_timeout_ms)
     if needs_body(options.assertions):
@@ -50,6 +56,23 @@ def is_same_site(first: NormalisedUrl, url: NormalisedUrl) -> bool:
         return False
     upgraded = first.scheme == "http" and url.scheme == "https" and (first.port, url.port) == tuple(DEFAULT_PORTS.values())
     return upgraded or (first.scheme, first.port) == (url.scheme, url.port)
+
+
+def host_for(check: Check, options: RequestOptions, url: NormalisedUrl) -> str:
+    """The host whose addresses are connected to for `url`."""
+    if options.connect_to is None or not _is_trusted(check, url):
+        return url.host
+    return host_to_connect_to(options.connect_to)
+
+
+def is_elsewhere(check: Check, url: NormalisedUrl) -> bool:
+    """Whether `url` is asked of another host than its own, whose certificate says nothing about other checks of `url`."""
+    options = check.request.options
+    return options is not None and options.connect_to is not None and _is_trusted(check, url)
+
+
+def _is_trusted(check: Check, url: NormalisedUrl) -> bool:
+    return is_same_site(normalise(check.request.url), url)
 
 
 def of_family(addresses: tuple[str, ...], ip_version: int) -> tuple[str, ...]:

@@ -7,9 +7,11 @@ from math import isfinite
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from msgspec.structs import replace
 
 from core.domain.assertions import Assertion, BadAssertion, check_assertions, needs_body
+from core.domain.urls import BadUrl, normalise
 
 MASK: Final = "********"
 """Stands for a secret in what the API shows; sent back, it means the secret that is stored."""
@@ -70,16 +72,29 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096, description=f"A secret: shown as {MASK}.")]
 
 
+class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the checker shows of itself in the TLS handshake (mTLS), in PEM; intermediate certificates may follow the first."""
+
+    certificate: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)]
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000, description=f"Not encrypted. A secret: shown as {MASK}.")]
+
+
 type Auth = Basic | Digest | Bearer
 
 
 class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`connect_timeout_ms` covers connecting and TLS. A check that took longer than `degraded_after_ms` is up, but degraded."""
+    """`connect_timeout_ms` covers connecting and TLS. A check that took longer than `degraded_after_ms` is up, but degraded.
+
+    `connect_to` is a host name or address to connect to in place of the URL's, which stays in the Host header and in TLS.
+    """
 
     headers: Annotated[tuple[Header, ...], msgspec.Meta(max_length=20)] = ()
     body: Annotated[str, msgspec.Meta(max_length=BODY_LIMIT)] | None = None
     auth: Auth | None = None
     ip_version: Literal[4, 6] | None = None
+    connect_to: Annotated[str, msgspec.Meta(min_length=1, max_length=253)] | None = None
+    min_tls_version: Literal["1.2", "1.3"] | None = None
+    client_certificate: ClientCertificate | None = None
     connect_timeout_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] | None = None
     degraded_after_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] | None = None
     assertions: Annotated[tuple[Assertion, ...], msgspec.Meta(max_length=20)] = ()
@@ -87,7 +102,7 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     @property
     def has_secrets(self) -> bool:
         """Whether anything in it must be encrypted."""
-        return self.auth is not None or any(header.is_secret for header in self.headers)
+        return self.auth is not None or self.client_certificate is not None or any(header.is_secret for header in self.headers)
 
 
 def parse_options(given: Any) -> RequestOptions:
@@ -137,7 +152,8 @@ def load_options(text: str) -> RequestOptions:
 def masked(options: RequestOptions) -> RequestOptions:
     """What may be shown of options: each secret is `MASK`."""
     headers = tuple(replace(header, value=MASK) if header.is_secret else header for header in options.headers)
-    return replace(options, headers=headers, auth=_masked_auth(options.auth))
+    certificate = options.client_certificate and replace(options.client_certificate, key=MASK)
+    return replace(options, headers=headers, auth=_masked_auth(options.auth), client_certificate=certificate)
 
 
 def merged(stored: RequestOptions, given: Mapping[str, Any]) -> RequestOptions:
@@ -149,7 +165,8 @@ def merged(stored: RequestOptions, given: Mapping[str, Any]) -> RequestOptions:
     whole = parse_options({**msgspec.to_builtins(stored), **given})
     secrets = {header.name.lower(): header.value for header in stored.headers if header.is_secret}
     headers = tuple(_unmasked_header(index, header, secrets) for index, header in enumerate(whole.headers))
-    return replace(whole, headers=headers, auth=_unmasked_auth(whole.auth, stored.auth))
+    certificate = _unmasked_certificate(whole.client_certificate, stored.client_certificate)
+    return replace(whole, headers=headers, auth=_unmasked_auth(whole.auth, stored.auth), client_certificate=certificate)
 
 
 def _masked_auth(auth: Auth | None) -> Auth | None:
@@ -180,6 +197,38 @@ def _unmasked_auth(auth: Auth | None, stored: Auth | None) -> Auth | None:
     raise BadOption("auth", "nothing_stored", "there is no stored secret to keep")
 
 
+def _unmasked_certificate(given: ClientCertificate | None, stored: ClientCertificate | None) -> ClientCertificate | None:
+    if given is None:
+        return None
+    if given.key == MASK:
+        if stored is None:
+            raise BadOption("client_certificate.key", "nothing_stored", "there is no stored key to keep")
+        given = replace(given, key=stored.key)
+    check_key_pair(given.certificate, given.key)
+    return given
+
+
+def check_key_pair(certificate: str, key: str) -> None:
+    """Refuse what TLS could not use.
+
+    Raises:
+        BadOption: one of them cannot be read, or they do not belong together.
+    """
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415  (only for who has one)
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415  (only for who has one)
+
+    try:
+        public = load_pem_x509_certificates(certificate.encode())[0].public_key()
+    except ValueError as error:
+        raise BadOption("client_certificate.certificate", "invalid", "is not a certificate in PEM") from error
+    try:
+        private = load_pem_private_key(key.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise BadOption("client_certificate.key", "invalid", "is not an unencrypted private key in PEM") from error
+    if private.public_key() != public:
+        raise BadOption("client_certificate.key", "contradiction", "does not belong to the certificate")
+
+
 def _check(options: RequestOptions) -> None:
     names = [header.name.lower() for header in options.headers]
     for index, header in enumerate(options.headers):
@@ -188,10 +237,27 @@ def _check(options: RequestOptions) -> None:
             raise BadOption(f"headers.{index}.name", "repeated", "is there twice")
     if options.auth is not None:
         _check_auth(options.auth, names)
+    if options.connect_to is not None:
+        host_to_connect_to(options.connect_to)
     try:
         check_assertions(options.assertions)
     except BadAssertion as bad:
         raise BadOption(f"assertions.{bad.field}", "invalid", str(bad)) from bad
+
+
+def host_to_connect_to(text: str) -> str:
+    """The host in its one form, as `core.domain.urls` has it.
+
+    Raises:
+        BadOption: it is neither a name nor an address.
+    """
+    if any(character in text for character in "/?#@\\[]"):
+        raise BadOption("connect_to", "invalid", "is not a host name or an address; the port is the URL's")
+    shown = f"[{text}]" if ":" in text else text
+    try:
+        return normalise(f"http://{shown}/").host
+    except BadUrl as bad:
+        raise BadOption("connect_to", "invalid", bad.message) from bad
 
 
 def _check_header(index: int, header: Header) -> None:

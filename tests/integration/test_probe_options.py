@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import re
+import ssl
 import zlib
 from pathlib import Path
 
@@ -339,3 +340,83 @@ def test_plain_and_equipped_checks_share_handles_without_sharing_anything_else()
 def test_what_was_checked_survives_being_stored() -> None:
     wanted = options(**SECRETS, body="x", assertions=[{"kind": "json", "path": "$.a", "value": 1.5}])
     assert msgspec.json.decode(msgspec.json.encode(wanted), type=RequestOptions) == wanted
+
+
+# --- other ways to get there -------------------------------------------------------------------------------------------------
+
+
+def test_a_check_may_connect_elsewhere_under_the_same_name() -> None:
+    async def test() -> None:
+        zones = {"origin.test": Zone(("127.0.0.1",)), "far.test": Zone(("127.0.0.1",))}
+        async with naming(zones) as names, checking(names=names) as engine, serving({"/x": answer("200 OK")}) as other:
+            scripts: dict[str, bytes | Script] = {"/": redirect("/in"), "/in": redirect(other.url("/x", host="far.test"))}
+            async with serving(scripts) as server:
+                for wanted in ("origin.test", "127.0.0.1", "ORIGIN.test."):
+                    result = await engine.probe(ask(server.url(host="www.test"), options=options(connect_to=wanted)))
+                    assert result.outcome is Outcome.UP, result
+                assert f"Host: www.test:{server.port}" in server.requests[1]
+            gone = await engine.probe(ask(server.url(host="www.test"), options=options(connect_to="nowhere.test")))
+            assert found(gone) == (Outcome.DOWN, Reason.DNS_NXDOMAIN)
+
+    run(test)
+
+
+def test_elsewhere_passes_the_filter_like_any_address() -> None:
+    async def test() -> None:
+        async with checking(private_targets=False) as engine:
+            for host in ("127.0.0.1", "::1", "169.254.169.254", "0x7f.1"):
+                result = await engine.probe(ask("http://www.test/", options=options(connect_to=host)))
+                assert found(result) == (Outcome.UNKNOWN, Reason.BLOCKED_ADDRESS)
+
+    run(test)
+
+
+def test_an_old_version_of_tls_is_not_enough(tmp_path: Path) -> None:
+    async def test() -> None:
+        authority = Authority.create(tmp_path)
+        tls = authority.server(host="tls.test")
+        tls.maximum_version = ssl.TLSVersion.TLSv1_2
+        async with (
+            naming({"tls.test": Zone(("127.0.0.1",))}) as names,
+            serving({"/": answer("200 OK")}, tls) as server,
+            checking(names=names, ca_file=authority.ca_file) as engine,
+        ):
+            url = server.url(scheme="https", host="tls.test")
+            for version, reason in (("1.2", Reason.OK), ("1.3", Reason.TLS_OTHER), (None, Reason.OK)):
+                result = await engine.probe(ask(url, options=options(min_tls_version=version)))
+                assert result.reason is reason, result.detail
+
+    run(test)
+
+
+def test_a_client_certificate_is_shown_to_its_site_only(tmp_path: Path) -> None:
+    async def test() -> None:
+        authority = Authority.create(tmp_path)
+        tls, other_tls = authority.server(host="mtls.test"), authority.server(host="other.test")
+        for context in (tls, other_tls):
+            context.load_verify_locations(authority.ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
+        zones = {name: Zone(("127.0.0.1",)) for name in ("mtls.test", "other.test")}
+        async with (
+            naming(zones) as names,
+            serving({"/": answer("200 OK")}, other_tls) as other,
+            serving({"/": answer("200 OK"), "/away": redirect(other.url(scheme="https", host="other.test"))}, tls) as server,
+            checking(names=names, ca_file=authority.ca_file) as engine,
+        ):
+            url = server.url(scheme="https", host="mtls.test")
+            wanted = options(client_certificate=key_pair(tmp_path))
+            assert found(await engine.probe(ask(url, options=wanted))) == (Outcome.UP, Reason.OK)
+            assert (await engine.probe(ask(url))).outcome is Outcome.DOWN, "the next check does not have it"
+            assert len(server.requests) == 1
+            away = await engine.probe(ask(server.url("/away", scheme="https", host="mtls.test"), options=wanted))
+            assert (away.outcome, len(away.redirects)) == (Outcome.DOWN, 1)
+            assert not other.requests
+
+    run(test)
+
+
+def key_pair(folder: Path) -> dict[str, str]:
+    """The certificate and key that the authority made for other.test, which will do for a client."""
+    (pair,) = (path.read_text() for path in folder.glob("other.test*.pem"))
+    at = pair.index("-----BEGIN CERTIFICATE")
+    return {"key": pair[:at], "certificate": pair[at:]}

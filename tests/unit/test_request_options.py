@@ -1,9 +1,15 @@
 """Options as users type them: what is refused, what is shown, and what an edit keeps."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +67,14 @@ def regex(pattern: str) -> dict[str, Any]:
         ({"auth": {"kind": "ntlm"}}, "auth.kind", "invalid"),
         ({"auth": BASIC, **header("authorization")}, "auth", "contradiction"),
         ({"ip_version": 5}, "ip_version", "invalid"),
+        ({"connect_to": "a/b"}, "connect_to", "invalid"),
+        ({"connect_to": "a:80"}, "connect_to", "invalid"),
+        ({"connect_to": "u@b"}, "connect_to", "invalid"),
+        ({"connect_to": "[::1]"}, "connect_to", "invalid"),
+        ({"connect_to": "fe80::1%eth0"}, "connect_to", "invalid"),
+        ({"connect_to": "a b"}, "connect_to", "invalid"),
+        ({"connect_to": "300.1.1.1"}, "connect_to", "invalid"),
+        ({"min_tls_version": "1.1"}, "min_tls_version", "invalid"),
         ({"connect_timeout_ms": 99}, "connect_timeout_ms", "invalid"),
         ({"degraded_after_ms": True}, "degraded_after_ms", "invalid"),
         ({"colour": 1}, "", "invalid"),
@@ -142,6 +156,40 @@ def test_a_mask_that_stands_for_nothing_is_refused(given_options: dict[str, Any]
     with pytest.raises(BadOption) as refused:
         merged(parse_options({"headers": [KEY]}), given_options)
     assert refused.value.code == "nothing_stored"
+
+
+def pem_pair() -> tuple[str, str]:
+    """A certificate and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    begins = datetime(2026, 1, 1, tzinfo=UTC)
+    signed = builder.not_valid_before(begins).not_valid_after(begins + timedelta(days=365)).sign(key, hashes.SHA256())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return signed.public_bytes(Encoding.PEM).decode(), private.decode()
+
+
+def test_a_client_certificate_needs_its_key_which_is_never_shown() -> None:
+    certificate, key = pem_pair()
+    stored = merged(RequestOptions(), {"client_certificate": {"certificate": certificate, "key": key}})
+    assert stored.has_secrets
+    shown = msgspec.to_builtins(masked(stored))
+    assert shown == {"client_certificate": {"certificate": certificate, "key": MASK}}
+    assert merged(stored, shown) == stored
+    assert merged(stored, {"client_certificate": None}) == RequestOptions()
+    other_certificate, other_key = pem_pair()
+    for bad, field in [
+        ({"certificate": certificate, "key": other_key}, "client_certificate.key"),
+        ({"certificate": other_certificate, "key": MASK}, "client_certificate.key"),
+        ({"certificate": certificate, "key": "x"}, "client_certificate.key"),
+        ({"certificate": "x", "key": key}, "client_certificate.certificate"),
+        ({"certificate": "é", "key": key}, "client_certificate.certificate"),
+    ]:
+        with pytest.raises(BadOption) as refused:
+            merged(stored, {"client_certificate": bad})
+        assert refused.value.field == field
+    with pytest.raises(BadOption):
+        merged(RequestOptions(), {"client_certificate": {"certificate": certificate, "key": MASK}})
 
 
 def test_options_of_another_version_are_said_to_be_unreadable() -> None:
