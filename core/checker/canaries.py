@@ -22,6 +22,9 @@ HOLD_S: Final = 0.25
 IDLE_ROUND_S: Final = 60.0
 TROUBLE_ROUND_S: Final = 2.0
 MOST_HELD: Final = 20_000
+_OURS: Final = {trouble.reason: trouble for trouble in Trouble}
+"""What is plainly ours needs no canary to be judged, but what fails after it does."""
+
 STOPPING: Final = "the checker is stopping"
 
 
@@ -73,7 +76,7 @@ class OwnTroubleWatch:
         self._recent = RecentResults()
         self._alert = OperatorAlert()
         self._held: list[tuple[Finished, float]] = []
-        self._suspicious = False
+        self._doubts: set[Trouble] = set()
         self._judging: asyncio.Task[None] | None = None
         self._closed = False
         self._hurry = asyncio.Event()
@@ -87,15 +90,18 @@ class OwnTroubleWatch:
             self._count(now, failed=failed)
         if not failed or not self._is_armed():
             self._pass(done)
+            if done.result.reason in _OURS:
+                self._doubt(_OURS[done.result.reason])
         elif self._closed:
             self._pass(_not_counted(done, Reason.SHUTTING_DOWN, STOPPING))
         elif len(self._held) >= MOST_HELD:
             self._pass(_not_counted(done, Reason.OVERLOADED, "too many failures at once to judge them"))
         else:
-            self._suspicious |= self._recent.is_burst or done.result.reason in NAME_FAILURES
             self._held.append((done, began_at))
-            if self._judging is None or self._judging.done():
-                self._judging = self._loop.create_task(self._judge())
+            is_name = done.result.reason in NAME_FAILURES
+            self._doubt(
+                *([Trouble.RESOLVER] if is_name else []), *([Trouble.NETWORK] if is_name or self._recent.is_burst else [])
+            )
 
     async def close(self) -> None:
         """Give up asking; what still waits, or comes later, does not count."""
@@ -121,14 +127,18 @@ class OwnTroubleWatch:
     def _is_armed(self) -> bool:
         return any(group.armed for group in self._groups.values())
 
+    def _doubt(self, *troubles: Trouble) -> None:
+        """Have what is held judged soon, after the canaries of these kinds were asked."""
+        self._doubts.update(troubles)
+        if not self._closed and (self._judging is None or self._judging.done()):
+            self._judging = self._loop.create_task(self._judge())
+
     async def _judge(self) -> None:
         await asyncio.sleep(HOLD_S)
-        while self._held:
+        while self._held or self._doubts:
             waiting = len(self._held)
-            names = any(done.result.reason in NAME_FAILURES for done, _ in self._held)
-            suspicious, self._suspicious = self._suspicious, False
-            if suspicious:
-                await asyncio.gather(self._suspect(Trouble.NETWORK), *([self._suspect(Trouble.RESOLVER)] if names else []))
+            doubts, self._doubts = self._doubts, set()
+            await asyncio.gather(*(self._suspect(trouble) for trouble in doubts))
             judged, self._held = self._held[:waiting], self._held[waiting:]
             network, resolver = (self._groups[trouble].spell for trouble in (Trouble.NETWORK, Trouble.RESOLVER))
             for done, began_at in judged:

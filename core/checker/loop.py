@@ -33,6 +33,9 @@ LONGEST_WAIT_S: Final = 10.0
 """Websites are claimed a moment ahead. Who seems to be due much later saw the wall clock jump back on its way here."""
 
 PULSE_S: Final = 0.1
+STARVED_SHARE: Final = 0.2
+"""The part of a probe's life by which the loop may have been late all in all. Its pulses are late by a hundredth when all is well."""
+
 START_TIMEOUT_S: Final = 30.0
 ABORT_TIMEOUT_S: Final = 1.0
 
@@ -87,6 +90,7 @@ class ProbeLoop:
         self._alarm: asyncio.TimerHandle | None = None
         self._pulse_due = 0.0
         self._lagged_until = 0.0
+        self._late_s = 0.0
         self._open = False
         self._room = threading.Event()
         self._started: Future[asyncio.AbstractEventLoop] = Future()
@@ -213,30 +217,33 @@ class ProbeLoop:
             self._room.clear()
 
     async def _check(self, job: Job) -> None:
-        began = self._loop.time()
+        began, late_before_s = self._loop.time(), self._late_s
         try:
             result = await self._engine.probe(job.request)
         except Exception:
             log.exception("probe_loop.engine_failed", monitor_id=str(job.monitor.uid))
             result = internal_trouble(datetime.now(UTC), "the probe failed")
-        self._watch.take(Finished(job, self._excused(result, began)), began)
+        self._watch.take(Finished(job, self._excused(result, began, late_before_s)), began)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
         if self._ready:
             self._start_ready()
 
-    def _excused(self, result: ProbeResult, began: float) -> ProbeResult:
-        """What failed while our own loop lagged may have failed because of it."""
+    def _excused(self, result: ProbeResult, began: float, late_before_s: float) -> ProbeResult:
+        """What failed while our own loop lagged, once for long or often for a little, may have failed because of it."""
         now = self._loop.time()
-        lagged = self._lagged_until if now - self._pulse_due <= self._lag_limit_s else now
-        if lagged < began or not excuse(result.outcome, result.reason):
+        behind_s = max(now - self._pulse_due, 0.0)
+        lagged = self._lagged_until if behind_s <= self._lag_limit_s else now
+        starved = self._late_s + behind_s - late_before_s > max(STARVED_SHARE * (now - began), self._lag_limit_s / 2)
+        if (lagged < began and not starved) or not excuse(result.outcome, result.reason):
             return result
         detail = f"the checker was overloaded, so this does not count: {result.detail or result.reason.label}"
         return replace(result, outcome=Outcome.UNKNOWN, reason=Reason.OVERLOADED, detail=detail)
 
     def _pulse(self) -> None:
         now = self._loop.time()
+        self._late_s += max(now - self._pulse_due, 0.0)
         if now - self._pulse_due > self._lag_limit_s:
             self._lagged_until = now
             log.warning("probe_loop.lagged", lag_s=round(now - self._pulse_due, 3), in_flight=len(self._running))

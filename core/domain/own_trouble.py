@@ -19,6 +19,9 @@ BURST_SHARE: Final = 0.1
 """Of the websites that were fine and have been checked within the window, the share that failed. It is low because being wrong
 about a burst costs one look at the canaries; where few websites are checked, a single failure is one."""
 
+NAME_ECHO_S: Final = 10.0
+"""For how long the resolver may repeat a failure of a trouble: a question takes up to five seconds, its answer is kept for five."""
+
 LIARS_AFTER_S: Final = 600.0
 """For how long canaries may fail while most websites answer, before nobody listens to them any more."""
 
@@ -99,7 +102,7 @@ def excused(result: ProbeResult, began_at: float, network: Spell, resolver: Spel
     """The result as it may count: a failure while the canaries fail too says nothing about the target."""
     if result.outcome is not Outcome.DOWN:
         return result
-    if result.reason in NAME_FAILURES and resolver.covers(began_at):
+    if result.reason in NAME_FAILURES and resolver.covers(began_at - NAME_ECHO_S):
         return _as_unknown(result, Trouble.RESOLVER, "our name servers failed")
     if network.covers(began_at):
         return _as_unknown(result, Trouble.NETWORK, "our own network failed")

@@ -165,6 +165,22 @@ def test_a_name_that_fails_is_judged_by_the_resolver_canary(well: bool, expected
     assert outcomes(done) == {expected}
 
 
+def test_what_is_plainly_ours_makes_the_canaries_speak_before_it_looks_like_theirs() -> None:
+    """The resolver says that it is dead; when it is back, what it had failed at still comes as the name's failure."""
+    name = FakeCanary("name")
+    answers = {1: result(Outcome.UNKNOWN, Reason.RESOLVER_FAILURE), 2: result(Outcome.DOWN, Reason.DNS_FAILURE)}
+    with checking(lambda request: answers[request.monitor_id], resolver=[name]) as (loop, done):
+        name.well = False
+        loop.submit([job(1)], 1)
+        until(lambda: name.asked >= 2)
+        name.well = True
+        asked = name.asked
+        until(lambda: name.asked > asked, 5)
+        loop.submit([job(2)], 1)
+        until(lambda: len(done) == 2)
+    assert outcomes(done) == {(Outcome.UNKNOWN, Reason.RESOLVER_FAILURE)}
+
+
 def test_what_waits_for_canaries_at_the_end_does_not_count() -> None:
     canary = FakeCanary()
     with checking(failing(), network=[canary]) as (loop, done):

@@ -1,5 +1,6 @@
 """The probe loop: on time, bounded, honest about its own slowness, and clean at the end."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -145,6 +146,27 @@ def test_failures_that_our_own_lag_may_explain_do_not_count(reason: Reason, expe
     assert found[1].outcome is (Outcome.DOWN if expected is reason else Outcome.UNKNOWN)
     assert found[0].outcome is Outcome.UP
     assert found[2].reason is reason
+
+
+class StutteringEngine(FakeEngine):
+    """Its first probe holds the loop up again and again, never for long."""
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        if request.monitor_id == 0:
+            for _ in range(12):
+                time.sleep(0.2)  # noqa: ASYNC251  (a stalled loop is what this is about)
+                await asyncio.sleep(0.02)
+            return result()
+        return await super().probe(request)
+
+
+def test_many_small_lags_are_one_large_one() -> None:
+    engine = StutteringEngine(lambda _: result(Outcome.DOWN, Reason.TIMEOUT), delay_s=2.0)
+    with running(engine, lag_limit_s=0.8) as (loop, done):
+        loop.submit([job(0), job(1), job(2, due_in_s=3.5)], 1)
+        until(lambda: len(done) == 3)
+    found = {item.job.monitor.id: item.result.reason for item in done}
+    assert found == {0: Reason.OK, 1: Reason.OVERLOADED, 2: Reason.TIMEOUT}
 
 
 def test_stopping_lets_probes_finish_and_hands_back_what_never_started() -> None:

@@ -94,6 +94,13 @@ def test_a_failure_is_excused_by_the_trouble_that_may_explain_it(
     assert "gone" in found.detail
 
 
+def test_a_name_that_failed_in_a_trouble_is_excused_for_as_long_as_the_resolver_repeats_it() -> None:
+    over = CALM.began().ended(100.0)
+    assert excused(failure(Reason.DNS_FAILURE), 109.0, CALM, over).outcome is Outcome.UNKNOWN
+    assert excused(failure(Reason.DNS_FAILURE), 111.0, CALM, over).outcome is Outcome.DOWN
+    assert excused(failure(Reason.TIMEOUT), 101.0, over, CALM).outcome is Outcome.DOWN
+
+
 def test_a_success_is_never_excused() -> None:
     up = failure(Reason.OK, Outcome.UP)
     assert excused(up, 1.0, CALM.began(), CALM.began()) is up
