@@ -1,14 +1,13 @@
 """The flush: together, in order, patient while PostgreSQL is away, and never the end of a worker."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
 
-from core.checker.flush import FLUSH_EVERY_S, Flusher
+from core.checker.flush import Flusher
 from core.domain.probes import ProbeRequest
 from core.domain.transitions import MonitorRef
 from core.domain.website import Policy
@@ -59,13 +58,12 @@ def test_what_finishes_together_is_one_transaction() -> None:
     assert flusher.stop(1) == 0
 
 
-def test_a_lone_result_is_stored_within_the_promise() -> None:
+def test_a_lone_result_waits_for_no_others() -> None:
     store = Store()
     flusher = start(store)
-    began = time.monotonic()
     flusher.put(done(1))
-    until(lambda: store.batches, every_s=0.005)
-    assert time.monotonic() - began < FLUSH_EVERY_S + 0.5
+    until(lambda: store.batches)
+    assert store.batches == [[1]]
     flusher.stop(1)
 
 
@@ -116,11 +114,9 @@ def test_stopping_stores_what_waits() -> None:
     assert store.stored() == [1]
 
 
-def test_stopping_gives_up_in_time_when_postgres_stays_away() -> None:
+def test_stopping_gives_up_when_postgres_stays_away() -> None:
     store = Store(*(psycopg.OperationalError("gone") for _ in range(1000)))
     flusher = start(store)
     flusher.put(done(1))
     until(lambda: len(store.trouble) < 1000)
-    began = time.monotonic()
     assert flusher.stop(1.0) == 1
-    assert time.monotonic() - began < 3
