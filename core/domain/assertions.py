@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from core.domain.json_paths import BadPath, parse_path, read_json, values_at
+from core.domain.json_paths import VALUES_LIMIT, BadPath, TooManyValues, parse_path, read_json, values_at
 from core.domain.outcomes import Reason
 
 PATTERN_SIZE: Final = 1000
@@ -106,6 +106,15 @@ class Evidence:
         return self.body.decode(_codec(content_type), errors="replace")
 
     @cached_property
+    def document(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return read_json(self.body)
+
+    @cached_property
     def utf8(self) -> bytes:
         """The text in UTF-8."""
         return self.text.encode(errors="replace")
@@ -180,10 +189,11 @@ def _json(assertion: JsonValue, evidence: Evidence) -> Broken | None:
     if evidence.is_cut:
         return Reason.BODY_LIMIT, "the body is too long to be read as JSON"
     try:
-        document = read_json(evidence.body)
+        values = values_at(evidence.document, parse_path(assertion.path))
     except ValueError as error:
         return Reason.ASSERTION_JSON, f"the body is not JSON: {error}"
-    values = values_at(document, parse_path(assertion.path))
+    except TooManyValues:
+        return Reason.BODY_LIMIT, f"there are more than {VALUES_LIMIT} values at {assertion.path}"
     if not values:
         return Reason.ASSERTION_JSON, f"there is nothing at {assertion.path}"
     compare = _COMPARISONS[assertion.comparison]

@@ -6,6 +6,7 @@ too. What is left visits each value at most once.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,13 @@ _SEGMENT: Final = re.compile(
     re.VERBOSE,
 )
 _ESCAPED: Final = re.compile(r"\\(.)")
+
+
+VALUES_LIMIT: Final = 10_000
+
+
+class TooManyValues(Exception):
+    """The path leads to more values than are looked at."""
 
 
 class BadPath(ValueError):
@@ -62,10 +70,17 @@ def _selector(found: re.Match[str]) -> Selector:
 
 
 def values_at(document: Any, selectors: tuple[Selector, ...]) -> list[Any]:
-    """Every value that the selectors lead to, in order."""
+    """Every value that the selectors lead to, in order.
+
+    Raises:
+        TooManyValues: more than `VALUES_LIMIT`, at the end or on the way.
+    """
     values = [document]
     for selector in selectors:
-        values = [inner for value in values for inner in _select(value, selector)]
+        found = (inner for value in values for inner in _select(value, selector))
+        values = list(islice(found, VALUES_LIMIT + 1))
+        if len(values) > VALUES_LIMIT:
+            raise TooManyValues
     return values
 
 

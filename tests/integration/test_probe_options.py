@@ -420,3 +420,10 @@ def key_pair(folder: Path) -> dict[str, str]:
     (pair,) = (path.read_text() for path in folder.glob("other.test*.pem"))
     at = pair.index("-----BEGIN CERTIFICATE")
     return {"key": pair[:at], "certificate": pair[at:]}
+
+
+def test_more_values_than_are_looked_at_are_beyond_the_limit() -> None:
+    wanted = asserting({"kind": "json", "path": "$[*]", "comparison": "equals", "value": 1})
+    for count, reason in ((10_000, Reason.OK), (10_001, Reason.BODY_LIMIT)):
+        body = b"[" + b",".join([b"1"] * count) + b"]"
+        assert check_one(answer("200 OK", body), options=wanted)[0].reason is reason

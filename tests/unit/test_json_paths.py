@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.json_paths import BadPath, parse_path, read_json, values_at
+from core.domain.json_paths import BadPath, TooManyValues, parse_path, read_json, values_at
 
 DOCUMENT = {"a": {"b": [1, {"c d": None}], "": 2}, "it's": True, "ä": [[1, 2], [3]]}
 
@@ -55,6 +55,13 @@ def test_any_name_can_be_reached_quoted(steps: list[str | int]) -> None:
         document = {step: document} if isinstance(step, str) else [None] * step + [document]
     quoted = ("['{}']".format(s.replace("\\", "\\\\").replace("'", "\\'")) if isinstance(s, str) else f"[{s}]" for s in steps)
     assert values_at(document, parse_path("$" + "".join(quoted))) == ["here"]
+
+
+@pytest.mark.parametrize("path", ["$[*]", "$[*][*]", "$[*].a"])
+def test_too_many_values_are_not_looked_at(path: str) -> None:
+    with pytest.raises(TooManyValues):
+        values_at([{"a": 1}] * 10_001, parse_path(path))
+    assert len(values_at([{"a": 1}] * 10_000, parse_path(path))) == 10_000
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 200_000, b'{"a": NaN}'])
