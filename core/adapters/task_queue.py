@@ -4,6 +4,7 @@ Whatever is sent here is also found by a sweep or by the next tick, so sending n
 """
 
 from collections.abc import Iterable
+from itertools import batched
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,6 +29,9 @@ TRANSPORT_OPTIONS: Final[dict[str, Any]] = {
     "health_check_interval": 10,
 }
 """Every user of the broker needs the same visibility timeout: the shortest one would redeliver for all."""
+
+KICK_BATCH: Final = 25
+"""Alerts in one task: a task costs Celery 3 ms of CPU, and an alert that waits for the others of its batch waits a tenth of a second."""
 
 BROKER_LOST: Final = (OperationalError, redis.RedisError, OSError)
 
@@ -65,9 +69,9 @@ class TaskQueue:
         return True
 
     def kick_alerts(self, alert_ids: Iterable[UUID]) -> None:
-        """Have alerts routed now; the sweep routes those that get lost here."""
-        for alert_id in alert_ids:
-            if not self.send("handle_alert", str(alert_id)):
+        """Have alerts routed now, `KICK_BATCH` in a task; the sweep routes those that get lost here."""
+        for batch in batched(alert_ids, KICK_BATCH, strict=False):
+            if not self.send("handle_alert", *map(str, batch)):
                 return
 
     def lengths(self, queues: Iterable[str]) -> dict[str, int]:

@@ -4,6 +4,7 @@ Invariants: a delivery exists if and only if its request was written to the outb
 routed once; a delivery ends in one of its final states or is requested again when its receipt is overdue.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -61,12 +62,12 @@ def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_t
         log.warning("alert.no_channels", alert_id=str(alert_id), workspace_id=str(alert.workspace_id))
 
 
-def route_waiting(connection: Connection, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> int:
-    """Route alerts whose task was lost; returns how many. Each is a transaction of its own: one that cannot be routed is logged."""
-    with connection.transaction():
-        waiting = alert_store.not_routed(connection, now - ROUTING_GRACE, SWEEP_LIMIT)
+def route_alerts(
+    connection: Connection, alert_ids: Iterable[UUID], now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT
+) -> int:
+    """Route alerts; returns how many. Each is a transaction of its own: one that cannot be routed is logged, the others go on."""
     routed = 0
-    for alert_id in waiting:
+    for alert_id in alert_ids:
         try:
             route_alert(connection, alert_id, now, receipt_timeout)
         except (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError):
@@ -74,6 +75,13 @@ def route_waiting(connection: Connection, now: datetime, receipt_timeout: timede
         else:
             routed += 1
     return routed
+
+
+def route_waiting(connection: Connection, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> int:
+    """Route alerts whose task was lost; returns how many."""
+    with connection.transaction():
+        waiting = alert_store.not_routed(connection, now - ROUTING_GRACE, SWEEP_LIMIT)
+    return route_alerts(connection, waiting, now, receipt_timeout)
 
 
 def relay_outbox(pool: Pool, bus: EventBus, limit: int = 100) -> int:

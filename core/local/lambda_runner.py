@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 FUNCTION: Final = "alert_dispatch"
-CONCURRENCY: Final = 16
+CONCURRENCY: Final = 64
+"""Messages to a receiver that hangs hold a slot for 5 s each until its breaker opens; there must be slots left for the others meanwhile."""
+
 RECEIVE_LIMIT: Final = 10
 LONG_POLL_S: Final = 10
 AWAY_PAUSE_S: Final = 0.5

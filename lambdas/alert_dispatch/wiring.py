@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sqs import SQSClient
 
-CLIENT_CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+CLIENT_CONFIG = Config(
+    connect_timeout=1, read_timeout=3, max_pool_connections=64, retries={"mode": "standard", "total_max_attempts": 3}
+)
+"""The connections are for one box, which runs invocations side by side; with fewer, each of them would make its own."""
 
 
 def utc_now() -> datetime:

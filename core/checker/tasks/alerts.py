@@ -10,11 +10,11 @@ from core.flows import alert_metrics, alerts
 
 
 @app.task(name="handle_alert")
-def handle_alert(alert_id: str) -> None:
-    """Route one alert to the channels of its workspace and publish the requests at once."""
+def handle_alert(*alert_ids: str) -> None:
+    """Route alerts to the channels of their workspaces and publish the requests at once."""
     timeout = timedelta(seconds=runtime().settings.receipt_timeout_s)
     with runtime().pool.connection() as connection:
-        alerts.route_alert(connection, UUID(alert_id), datetime.now(UTC), timeout)
+        alerts.route_alerts(connection, map(UUID, alert_ids), datetime.now(UTC), timeout)
     relay()()
 
 
