@@ -1,11 +1,15 @@
 """Partitions are made ahead, dropped whole, and never in the way of a row."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
 
 from core.adapters.store import partitions
+from core.contracts.tasks import QUEUE_OF
 from core.flows.upkeep import DAYS_AHEAD, Kept, keep_partitions, make_ahead, storage_sizes
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -77,3 +81,30 @@ def test_sizes_are_told_by_kind_of_data(connection: psycopg.Connection) -> None:
     sizes = storage_sizes(connection)
     assert set(sizes) == {"check_results", "pings", "rollups", "database"}
     assert sizes["database"] > sizes["check_results"] > 0
+
+
+def test_the_tasks_do_it_and_beat_sends_each_of_them(database_url: str) -> None:
+    """In a process of their own, as in a worker; the broker is not needed to do the work."""
+    program = """
+import core.checker.runtime as runtime
+from core.checker.app import app
+from core.checker.tasks.upkeep import aggregate_metrics, cleanup_old_logs
+print(",".join(sorted(entry["task"] for entry in app.conf.beat_schedule.values())))
+cleanup_old_logs()
+aggregate_metrics()
+runtime.shut_down()
+"""
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute("INSERT INTO workspace (id, name, created_at) VALUES (gen_random_uuid(), 'w', now())")
+        admin.execute(
+            """INSERT INTO monitor (uid, workspace_id, kind, name, tags, created_at, updated_at)
+            SELECT gen_random_uuid(), id, 'heartbeat', 'm', '{}', now() - interval '3 hours', now() FROM workspace"""
+        )
+        environ = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:1/0"}
+        done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        rolled = admin.execute("SELECT count(*) FROM rolled_hour").fetchone()
+        assert rolled
+        assert rolled[0] >= 1
+    scheduled = done.stdout.splitlines()[0].split(",")
+    assert {"aggregate_metrics", "cleanup_old_logs"} <= set(scheduled) <= set(QUEUE_OF)
