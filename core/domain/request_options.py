@@ -7,7 +7,6 @@ from math import isfinite
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
 from msgspec.structs import replace
 
 from core.domain.assertions import Assertion, BadAssertion, check_assertions, needs_body
@@ -214,6 +213,7 @@ def check_key_pair(certificate: str, key: str) -> None:
     Raises:
         BadOption: one of them cannot be read, or they do not belong together.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415  (its libraries: only for who has one)
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415  (only for who has one)
     from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415  (only for who has one)
 

@@ -1,5 +1,7 @@
 """Options as users type them: what is refused, what is shown, and what an edit keeps."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -195,3 +197,8 @@ def test_a_client_certificate_needs_its_key_which_is_never_shown() -> None:
 def test_options_of_another_version_are_said_to_be_unreadable() -> None:
     with pytest.raises(BadOption):
         load_options('{"from_the_future": 1}')
+
+
+def test_plain_checks_load_no_libraries_of_options() -> None:
+    code = "import sys, core.domain.probes; print([name for name in ('re2', 'cryptography', 'pynamodb') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "[]"
