@@ -22,7 +22,11 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 def test_a_url_is_well_while_it_answers_2xx() -> None:
     async def test() -> None:
-        scripts: dict[str, bytes | Script] = {"/204": answer("204 No Content"), "/portal": redirect("/204"), "/500": answer("500 Oops")}
+        scripts: dict[str, bytes | Script] = {
+            "/204": answer("204 No Content"),
+            "/portal": redirect("/204"),
+            "/500": answer("500 Oops"),
+        }
         async with serving(scripts) as server:
             urls = [server.url("/204"), server.url("/portal"), server.url("/500"), "http://127.0.0.1:1/"]
             network, _, close = open_canaries([], urls=urls, names=[])
