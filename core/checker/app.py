@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 from psycopg_pool import PoolTimeout
 
 from core import logs
+from core.checker import broker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,6 +32,7 @@ class InfrastructureRetry(Task[P, R]):
     retry_jitter = True
 
 
+broker.install()
 app = Celery("uptimemonitor", task_cls=InfrastructureRetry, fixups=[])  # no Django here, whatever DJANGO_SETTINGS_MODULE says
 app.config_from_object("core.checker.configuration")
 

@@ -147,7 +147,7 @@ def test_the_database_restarts(database: Database, fleet: Fleet, target: Target,
     flows(database)
     for _ in range(2):
         database.stop(how)
-        until(lambda: "postgres_away" in fleet.log("worker") or "OperationalError" in fleet.log("schedule"), 60)
+        until(lambda: "Connection refused" in fleet.log("worker") and "Connection refused" in fleet.log("schedule"), 60)
         database.start()
         flows(database)
     assert fleet.alive()
