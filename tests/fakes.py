@@ -1,10 +1,21 @@
 """In-memory stand-ins for adapters. Each keeps to the contract of the real one and refuses what the real one would refuse."""
 
-from collections.abc import Sequence
+import heapq
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID, uuid4
 
+from core.adapters.heartbeat_table import HeartbeatTable
 from core.adapters.store.outbox import OutboxEvent
 from core.contracts import events
+from core.domain.heartbeat_watch import EdgeState
+
+SQS_LIMIT: Final = 10
 
 
 @dataclass
@@ -43,48 +54,172 @@ class FakeMessage:
     receipt: str = ""
 
 
-@dataclass
 class FakeQueue:
-    """A queue in memory with visibility timeouts and dead letters. Times are seconds of any clock, passed in."""
+    """A queue in memory with visibility timeouts and dead letters, first in, first out. Safe to share between threads."""
 
-    visibility_s: float = 30.0
-    max_receive_count: int = 60
-    dead: list[FakeMessage] = field(default_factory=list)
-    _waiting: dict[str, FakeMessage] = field(default_factory=dict)
-    _counter: int = 0
+    def __init__(
+        self, visibility_s: float = 30.0, max_receive_count: int = 60, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.dead: list[FakeMessage] = []
+        self._visibility_s = visibility_s
+        self._max_receive_count = max_receive_count
+        self._clock = clock
+        self._messages: dict[str, FakeMessage] = {}
+        self._by_time: list[tuple[float, int, str]] = []
+        """When which message becomes visible; an entry whose message has another time by now is void."""
+        self._numbers = itertools.count(1)
+        self._changed = threading.Condition()
 
-    def send(self, body: str, now: float = 0.0) -> str:
+    def send(self, body: str) -> str:
         """Add a message; its id."""
-        self._counter += 1
-        message = FakeMessage(f"m{self._counter}", body, visible_at=now)
-        self._waiting[message.id] = message
-        return message.id
+        with self._changed:
+            message = FakeMessage(f"m{next(self._numbers)}", body)
+            self._messages[message.id] = message
+            self._show_at(message, self._clock())
+            return message.id
 
-    def receive(self, now: float, limit: int = 10) -> list[FakeMessage]:
-        """Take visible messages, which hides them; one received too often becomes a dead letter."""
-        taken: list[FakeMessage] = []
-        for message in [m for m in self._waiting.values() if m.visible_at <= now]:
-            if len(taken) == limit:
-                break
-            if message.receive_count >= self.max_receive_count:
-                self.dead.append(self._waiting.pop(message.id))
-                continue
-            message.receive_count += 1
-            message.visible_at = now + self.visibility_s
-            message.receipt = f"{message.id}#{message.receive_count}"
-            taken.append(message)
-        return taken
+    def receive(self, limit: int = 10, wait_s: float = 0.0) -> list[FakeMessage]:
+        """Take visible messages, which hides them; waits up to `wait_s` for the first. One received too often becomes a dead letter."""
+        give_up = self._clock() + wait_s
+        with self._changed:
+            while not (taken := self._take(limit)):
+                left = min([give_up, *(at for at, _, _ in self._by_time[:1])]) - self._clock()
+                if self._clock() >= give_up:
+                    break
+                self._changed.wait(max(left, 0.0))
+            return taken
 
     def delete(self, receipts: Sequence[str]) -> None:
         """Delete received messages; an old receipt deletes nothing."""
-        for message in [m for m in self._waiting.values() if m.receipt in receipts]:
-            del self._waiting[message.id]
+        with self._changed:
+            for message in self._held(receipts):
+                del self._messages[message.id]
 
-    def change_visibility(self, receipt: str, seconds: float, now: float) -> None:
+    def change_visibility(self, receipt: str, seconds: float) -> None:
         """Let a received message come back after `seconds`."""
-        for message in self._waiting.values():
-            if message.receipt == receipt:
-                message.visible_at = now + seconds
+        with self._changed:
+            for message in self._held([receipt]):
+                self._show_at(message, self._clock() + seconds)
+
+    def purge(self) -> None:
+        """Delete everything."""
+        with self._changed:
+            self._messages.clear()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._messages)
+
+    def _held(self, receipts: Sequence[str]) -> list[FakeMessage]:
+        found = ((receipt, self._messages.get(receipt.partition("#")[0])) for receipt in receipts)
+        return [message for receipt, message in found if message and message.receipt == receipt]
+
+    def _show_at(self, message: FakeMessage, at: float) -> None:
+        message.visible_at = at
+        heapq.heappush(self._by_time, (at, next(self._numbers), message.id))
+        self._changed.notify()
+
+    def _take(self, limit: int) -> list[FakeMessage]:
+        taken: list[FakeMessage] = []
+        now = self._clock()
+        while len(taken) < limit and self._by_time and self._by_time[0][0] <= now:
+            at, _, message_id = heapq.heappop(self._by_time)
+            message = self._messages.get(message_id)
+            if message is None or message.visible_at != at:
+                continue
+            if message.receive_count >= self._max_receive_count:
+                self.dead.append(self._messages.pop(message_id))
+                continue
+            message.receive_count += 1
+            message.receipt = f"{message.id}#{message.receive_count}"
+            self._show_at(message, now + self._visibility_s)
+            taken.append(message)
+        return taken
+
+
+class FakeSqs:
+    """FakeQueues behind the calls of an SQS client that this system makes, with the arguments and answers of boto3."""
+
+    def __init__(self, queues: Mapping[str, FakeQueue]) -> None:
+        self.queues = dict(queues)
+
+    def get_queue_url(self, **asked: Any) -> dict[str, Any]:
+        """A queue's name is its address."""
+        if asked["QueueName"] not in self.queues:
+            raise KeyError(asked["QueueName"])
+        return {"QueueUrl": asked["QueueName"]}
+
+    def receive_message(self, **asked: Any) -> dict[str, Any]:
+        """At most ten, as SQS."""
+        assert asked["MaxNumberOfMessages"] <= SQS_LIMIT
+        messages = self.queues[asked["QueueUrl"]].receive(asked["MaxNumberOfMessages"], asked["WaitTimeSeconds"])
+        return {"Messages": [_as_boto3(message) for message in messages]} if messages else {}
+
+    def delete_message(self, **asked: Any) -> dict[str, Any]:
+        """One message."""
+        self.queues[asked["QueueUrl"]].delete([asked["ReceiptHandle"]])
+        return {}
+
+    def delete_message_batch(self, **asked: Any) -> dict[str, Any]:
+        """At most ten."""
+        assert len(asked["Entries"]) <= SQS_LIMIT
+        self.queues[asked["QueueUrl"]].delete([entry["ReceiptHandle"] for entry in asked["Entries"]])
+        return {"Successful": [{"Id": entry["Id"]} for entry in asked["Entries"]]}
+
+    def change_message_visibility(self, **asked: Any) -> dict[str, Any]:
+        """One message."""
+        self.queues[asked["QueueUrl"]].change_visibility(asked["ReceiptHandle"], asked["VisibilityTimeout"])
+        return {}
+
+
+class FakeEvents:
+    """A bus in memory behind `put_events`: every event becomes a message of the queue of its type, if it has one."""
+
+    def __init__(self, routes: Mapping[str, FakeQueue]) -> None:
+        self._routes = dict(routes)
+
+    def put_events(self, **asked: Any) -> dict[str, Any]:
+        """Deliver; a detail that is no JSON is refused, as by EventBridge."""
+        results = [self._put(entry) for entry in asked["Entries"]]
+        return {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}
+
+    def _put(self, entry: Mapping[str, str]) -> dict[str, str]:
+        try:
+            detail = json.loads(entry["Detail"])
+        except json.JSONDecodeError:
+            return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+        event_id = str(uuid4())
+        if (queue := self._routes.get(entry["DetailType"])) is not None:
+            event = {
+                "version": "0",
+                "id": event_id,
+                "source": entry["Source"],
+                "detail-type": entry["DetailType"],
+                "detail": detail,
+            }
+            queue.send(json.dumps(event))
+        return {"EventId": event_id}
+
+
+class FakeHeartbeatTable(HeartbeatTable):
+    """What the edge knows of heartbeats in memory: `states`, and the ids of pings that are not settled. No other call works."""
+
+    def __init__(self) -> None:  # no client: nothing of the real one is made
+        self.states: dict[UUID, EdgeState] = {}
+        self.unsettled: set[UUID] = set()
+
+    def latest(self, uids: Iterable[UUID]) -> dict[UUID, EdgeState]:
+        """See `HeartbeatTable`."""
+        return {uid: self.states[uid] for uid in uids if uid in self.states}
+
+    def settle(self, ping_ids: Iterable[UUID]) -> None:
+        """See `HeartbeatTable`."""
+        self.unsettled.difference_update(ping_ids)
+
+
+def _as_boto3(message: FakeMessage) -> dict[str, Any]:
+    return {
+        "MessageId": message.id,
+        "ReceiptHandle": message.receipt,
+        "Body": message.body,
+        "Attributes": {"ApproximateReceiveCount": str(message.receive_count)},
+    }

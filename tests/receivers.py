@@ -3,6 +3,7 @@
 import email
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +18,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class Received:
-    """One request that a webhook endpoint got."""
+    """One request that a webhook endpoint got, and when (epoch seconds)."""
 
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float = field(default_factory=time.time)
 
 
 @dataclass
@@ -38,6 +40,11 @@ class WebhookEndpoint:
     def url(self, path: str = "/hook") -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}{path}"
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """With the 5 of the standard library, connections of a storm wait a second for their next attempt."""
 
 
 @contextmanager
@@ -60,7 +67,7 @@ def webhook_endpoint() -> Iterator[WebhookEndpoint]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the signature of http.server)
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     endpoint.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -1,0 +1,157 @@
+"""alert_dispatch without DynamoDB: its order, breaker, vault and idempotency records in memory, with the rules of the real ones."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyItemAlreadyExistsError,
+    IdempotencyItemNotFoundError,
+)
+from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePersistenceLayer
+from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
+
+from core.contracts.channels import ChannelConfig, WebhookConfig
+from core.contracts.names import Names
+from lambdas.alert_dispatch.breaker import PAUSE, THRESHOLD, WINDOW, Breaker
+from lambdas.alert_dispatch.channels.webhook import WebhookSender
+from lambdas.alert_dispatch.dispatch import Dispatcher
+from lambdas.alert_dispatch.errors import Transient
+from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Order, Place, Superseded, Turn, Wait
+from lambdas.alert_dispatch.receipts import Receipts
+from lambdas.alert_dispatch.vault import Vault
+from lambdas.alert_dispatch.wiring import utc_now
+from tests.fakes import FakeEvents, FakeSqs
+
+
+@dataclass
+class _Item:
+    sent: set[int] = field(default_factory=set)
+    token: str = ""
+    until: datetime | None = None
+
+
+class MemoryOrder(Order):
+    """See `Order`."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, _Item] = {}
+        self._lock = Lock()
+
+    def claim(self, place: Place, token: str, now: datetime) -> Turn:
+        """See `Order.claim`."""
+        with self._lock:
+            item = self._items.setdefault(place.item_id, _Item())
+            last = max(item.sent, default=0)
+            if place.sequence in item.sent:
+                return AlreadySent()
+            if place.supersedable and last > place.sequence:
+                return Superseded(last)
+            if item.until and item.until >= now:
+                return Wait()
+            item.token, item.until = token, now + LEASE
+            return Claimed(token, last)
+
+    def finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
+        """See `Order.finish`."""
+        with self._lock:
+            self._items[place.item_id].sent.add(place.sequence)
+            self._give_back(place, claimed)
+
+    def release(self, place: Place, claimed: Claimed) -> None:
+        """See `Order.release`."""
+        with self._lock:
+            self._give_back(place, claimed)
+
+    def _give_back(self, place: Place, claimed: Claimed) -> None:
+        item = self._items[place.item_id]
+        if item.token == claimed.token:
+            item.token, item.until = "", None
+
+
+class MemoryBreaker(Breaker):
+    """See `Breaker`."""
+
+    def __init__(self) -> None:
+        self._timeouts: dict[tuple[UUID, int], tuple[int, datetime, datetime]] = {}
+        """By target: timeouts, when they are forgotten, and until when the breaker is open."""
+        self._lock = Lock()
+
+    def open_for_s(self, channel_id: UUID, version: int, now: datetime) -> int | None:
+        """See `Breaker.open_for_s`."""
+        with self._lock:
+            _, expiration, open_until = self._timeouts.get((channel_id, version), (0, now, now))
+            return max(int((open_until - now).total_seconds()), 0) if expiration > now else None
+
+    def timed_out(self, channel_id: UUID, version: int, now: datetime) -> None:
+        """See `Breaker.timed_out`."""
+        with self._lock:
+            count, expiration, open_until = self._timeouts.get((channel_id, version), (0, now, now - timedelta(days=1)))
+            count = count + 1 if expiration > now else 1
+            until = now + PAUSE if count >= THRESHOLD else open_until
+            self._timeouts[channel_id, version] = (count, now + WINDOW, until)
+
+    def answered(self, channel_id: UUID, version: int) -> None:
+        """See `Breaker.answered`."""
+        with self._lock:
+            self._timeouts.pop((channel_id, version), None)
+
+
+class MemoryVault(Vault):
+    """Configurations, as they were put in."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[UUID, int], ChannelConfig] = {}
+
+    def config(self, channel_id: UUID, version: int) -> ChannelConfig:
+        """See `Vault.config`."""
+        try:
+            return self.known[channel_id, version]
+        except KeyError:
+            raise Transient("the channel's configuration is not in the vault yet") from None
+
+
+class MemoryRecords(BasePersistenceLayer):
+    """Idempotency records of Powertools."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Powertools has left it untyped
+        self._records: dict[str, DataRecord] = {}
+        self._lock = Lock()
+
+    def _get_record(self, idempotency_key: str) -> DataRecord:
+        try:
+            return self._records[idempotency_key]
+        except KeyError:
+            raise IdempotencyItemNotFoundError from None
+
+    def _put_record(self, data_record: DataRecord) -> None:
+        with self._lock:
+            if known := self._records.get(data_record.idempotency_key):
+                raise IdempotencyItemAlreadyExistsError(old_data_record=known)
+            self._records[data_record.idempotency_key] = data_record
+
+    def _update_record(self, data_record: DataRecord) -> None:
+        self._records[data_record.idempotency_key] = data_record
+
+    def _delete_record(self, data_record: DataRecord) -> None:
+        self._records.pop(data_record.idempotency_key, None)
+
+
+@dataclass
+class MemoryWiring:
+    """Stands in for `Wiring`, webhooks only: `patch.object(handler, "wiring", lambda: memory_wiring)`."""
+
+    names: Names
+    sqs: FakeSqs
+    events: FakeEvents
+    vault: MemoryVault = field(default_factory=MemoryVault)
+    persistence: MemoryRecords = field(default_factory=MemoryRecords)
+
+    def __post_init__(self) -> None:
+        self.receipts = Receipts(self.events, self.names.bus)  # type: ignore[arg-type]  # the one call of the client that it makes
+        self.queue_url = self.names.alerts_queue
+        senders: dict[type, Any] = {WebhookConfig: WebhookSender(private_targets=True, clock=utc_now)}
+        self.dispatcher = Dispatcher(self.vault, MemoryOrder(), MemoryBreaker(), senders, utc_now)

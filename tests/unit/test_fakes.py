@@ -1,0 +1,136 @@
+"""The stand-ins in memory keep to the rules of what they stand in for."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from lambdas.alert_dispatch.breaker import PAUSE, THRESHOLD, WINDOW
+from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Place, Superseded, Wait
+from tests.dispatch_in_memory import MemoryBreaker, MemoryOrder
+from tests.fakes import FakeEvents, FakeQueue, FakeSqs
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(clock: Clock) -> FakeQueue:
+    return FakeQueue(visibility_s=30, max_receive_count=2, clock=clock)
+
+
+def bodies(queue: FakeQueue, limit: int = 10) -> list[str]:
+    return [message.body for message in queue.receive(limit)]
+
+
+def test_messages_come_in_order_and_are_hidden_while_in_flight(queue: FakeQueue, clock: Clock) -> None:
+    for body in "abc":
+        queue.send(body)
+    assert bodies(queue, limit=2) == ["a", "b"]
+    assert bodies(queue) == ["c"]
+    assert bodies(queue) == []
+    clock.now = 30
+    assert bodies(queue) == ["a", "b", "c"]
+
+
+def test_only_the_latest_receipt_deletes(queue: FakeQueue, clock: Clock) -> None:
+    queue.send("a")
+    [first] = [message.receipt for message in queue.receive()]
+    clock.now = 30
+    [second] = [message.receipt for message in queue.receive()]
+    queue.delete([first])
+    assert len(queue) == 1
+    queue.delete([second])
+    assert len(queue) == 0
+
+
+def test_a_message_comes_back_when_it_is_told_to(queue: FakeQueue, clock: Clock) -> None:
+    queue.send("a")
+    [message] = queue.receive()
+    queue.change_visibility(message.receipt, 5)
+    clock.now = 4
+    assert bodies(queue) == []
+    clock.now = 5
+    assert [message.receive_count for message in queue.receive()] == [2]
+
+
+def test_a_message_received_too_often_is_dead(queue: FakeQueue, clock: Clock) -> None:
+    queue.send("a")
+    for clock.now in (0, 30):
+        assert bodies(queue) == ["a"]
+    clock.now = 60
+    assert bodies(queue) == []
+    assert [message.body for message in queue.dead] == ["a"]
+    assert len(queue) == 0
+
+
+def test_a_receiver_waits_for_the_next_message() -> None:
+    queue = FakeQueue()
+    sender = threading.Timer(0.05, queue.send, ["a"])
+    sender.start()
+    assert [message.body for message in queue.receive(wait_s=10)] == ["a"]
+    sender.join()
+
+
+def test_events_reach_the_queue_of_their_type_as_sqs_hands_them_over(queue: FakeQueue) -> None:
+    bus, sqs = FakeEvents({"Known": queue}), FakeSqs({"q": queue})
+    answer = bus.put_events(
+        Entries=[
+            {"Source": "s", "DetailType": "Known", "Detail": '{"a": 1}'},
+            {"Source": "s", "DetailType": "Unknown", "Detail": "{}"},
+            {"Source": "s", "DetailType": "Known", "Detail": "no JSON"},
+        ]
+    )
+    assert [("EventId" in entry, "ErrorCode" in entry) for entry in answer["Entries"]] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+    assert answer["FailedEntryCount"] == 1
+    [message] = sqs.receive_message(QueueUrl="q", MaxNumberOfMessages=10, WaitTimeSeconds=0)["Messages"]
+    assert '"detail-type": "Known"' in message["Body"]
+    assert message["Attributes"] == {"ApproximateReceiveCount": "1"}
+    sqs.delete_message(QueueUrl="q", ReceiptHandle=message["ReceiptHandle"])
+    assert len(queue) == 0
+
+
+def test_the_order_in_memory_is_that_of_the_dispatch_table() -> None:
+    order, key, channel = MemoryOrder(), uuid4(), uuid4()
+    down, recovered = Place(key, channel, 1, supersedable=True), Place(key, channel, 1_000_000, supersedable=False)
+    claimed = order.claim(recovered, "t1", NOW)
+    assert claimed == Claimed("t1", 0)
+    assert order.claim(down, "t2", NOW) == Wait()
+    order.release(recovered, Claimed("stranger", 0))
+    assert order.claim(down, "t2", NOW + LEASE) == Wait()
+    assert isinstance(claimed, Claimed)
+    order.finish(recovered, claimed, NOW)
+    assert order.claim(down, "t2", NOW) == Superseded(1_000_000)
+    assert order.claim(recovered, "t3", NOW) == AlreadySent()
+
+
+def test_the_breaker_in_memory_opens_at_the_third_timeout_and_forgets() -> None:
+    breaker, channel = MemoryBreaker(), uuid4()
+    assert breaker.open_for_s(channel, 1, NOW) is None
+    for _ in range(THRESHOLD - 1):
+        breaker.timed_out(channel, 1, NOW)
+    assert breaker.open_for_s(channel, 1, NOW) == 0
+    breaker.timed_out(channel, 1, NOW)
+    assert breaker.open_for_s(channel, 1, NOW) == PAUSE.total_seconds()
+    assert breaker.open_for_s(channel, 2, NOW) is None
+    assert breaker.open_for_s(channel, 1, NOW + WINDOW + timedelta(seconds=1)) is None
+    breaker.answered(channel, 1)
+    assert breaker.open_for_s(channel, 1, NOW) is None
