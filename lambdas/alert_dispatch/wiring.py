@@ -26,9 +26,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 CLIENT_CONFIG = Config(
-    connect_timeout=1, read_timeout=3, max_pool_connections=64, retries={"mode": "standard", "total_max_attempts": 3}
+    connect_timeout=1,
+    read_timeout=3,
+    max_pool_connections=64,
+    parameter_validation=False,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent="uptimemonitor-alert-dispatch",
 )
-"""The connections are for one box, which runs invocations side by side; with fewer, each of them would make its own."""
+"""Without validation and a user agent that is composed for each call, six calls cost a third less. The connections are for one box, which
+runs invocations side by side; with fewer, each of them would make its own."""
 
 
 def utc_now() -> datetime:
