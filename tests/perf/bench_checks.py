@@ -1,12 +1,9 @@
 """CPU of a check from due to stored and decided, all processes counted: beat, schedule worker, worker, PostgreSQL and Valkey."""
 
 import os
-import secrets
-import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,15 +15,12 @@ from typing import Any
 import psycopg
 
 from core.domain.schedule import next_check_at
-from core.local import postgres, valkey
-from tests.conftest import _migrate, free_port
 from tests.fleet import Fleet
+from tests.perf.machine import cpu_s, postgres_server, valkey_server, work_folder
 from tests.perf.settings import SETTINGS
 from tests.waiting import until
 from tests.websites import SETTINGS as WEBSITE
 from tests.websites import make_workspace
-
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -42,12 +36,11 @@ def run(quick: bool) -> dict[str, float]:
     """Milliseconds of CPU per check, and how late checks start."""
     load = Load(monitors=500, interval_s=5, measure_s=10) if quick else Load(monitors=2000, interval_s=10, measure_s=30)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="uptimemonitor-bench-")))
-        folder.chmod(0o755)
-        dsn, database_pid = stack.enter_context(_postgres(folder))
-        port, broker_pid = stack.enter_context(_valkey())
+        folder = stack.enter_context(work_folder())
+        dsn, database_pid = stack.enter_context(postgres_server(folder))
+        broker_url, broker_pid = stack.enter_context(valkey_server())
         target = stack.enter_context(_target())
-        fleet = Fleet(folder, {**SETTINGS, "DATABASE_URL": dsn, "REDIS_URL": valkey.url(port), "PRIVATE_TARGETS": "true"})
+        fleet = Fleet(folder, {**SETTINGS, "DATABASE_URL": dsn, "REDIS_URL": broker_url, "PRIVATE_TARGETS": "true"})
         stack.callback(fleet.close)
         connection = stack.enter_context(psycopg.connect(dsn, autocommit=True))
         _fill(connection, load, target)
@@ -60,9 +53,9 @@ def _measure(connection: psycopg.Connection, load: Load, pids: dict[str, int]) -
     query = "SELECT count(*) FROM website_state WHERE last_checked_at IS NULL"
     until(lambda: connection.execute(query).fetchone() == (0,), 60 + load.interval_s, 0.5)
     time.sleep(load.interval_s)  # the crowd that was due at once finds its own slots
-    began, before = datetime.now(UTC), {name: _cpu_s(pid) for name, pid in pids.items()}
+    began, before = datetime.now(UTC), {name: cpu_s(pid) for name, pid in pids.items()}
     time.sleep(load.measure_s)
-    spent = {name: _cpu_s(pid) - before[name] for name, pid in pids.items()}
+    spent = {name: cpu_s(pid) - before[name] for name, pid in pids.items()}
     rows = connection.execute(
         "SELECT monitor_id, checked_at FROM check_result WHERE checked_at >= %s AND outcome = 1", (began,)
     ).fetchall()
@@ -104,31 +97,6 @@ def _fill(connection: psycopg.Connection, load: Load, url: str) -> None:
 
 
 @contextmanager
-def _postgres(folder: Path) -> Iterator[tuple[str, int]]:
-    server = postgres.locate(folder, free_port(), secrets.token_hex(8))
-    server.prepare()
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(server.argv(), stdout=quiet, stderr=quiet, **server.process_options()) as process:
-        try:
-            server.wait_ready()
-            server.create_database()
-            _migrate(server.dsn())
-            yield server.dsn(), process.pid
-        finally:
-            process.send_signal(signal.SIGINT)
-
-
-@contextmanager
-def _valkey() -> Iterator[tuple[int, int]]:
-    port = free_port()
-    with subprocess.Popen(valkey.argv(port), stdout=subprocess.DEVNULL) as process:
-        try:
-            yield port, process.pid
-        finally:
-            process.terminate()
-
-
-@contextmanager
 def _target() -> Iterator[str]:
     with subprocess.Popen([sys.executable, "-m", "tests.perf.target"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -136,17 +104,6 @@ def _target() -> Iterator[str]:
             yield f"http://127.0.0.1:{int(process.stdout.readline())}/"
         finally:
             process.terminate()
-
-
-def _cpu_s(pid: int) -> float:
-    """CPU seconds of a process, its living children, and its children that have ended."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return _ticks(pid) / TICKS_PER_S + sum(_cpu_s(int(child)) for child in children)
-
-
-def _ticks(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(value) for value in fields[11:15])
 
 
 def _rss_mb(pid: int) -> float:
