@@ -81,7 +81,7 @@ def run(quick: bool) -> dict[str, float]:
         figures = {
             "ping_handler_cpu_ms": handler["cpu_ms"],
             "ping_handler_wall_ms": handler["wall_ms"],
-            "sdk_call_cpu_ms": invoke("sdk", endpoint, load.handler_calls, "")["cpu_ms"],
+            "sdk_call_cpu_ms": handler["sdk_cpu_ms"],
             **_inbox(core, uids, load.pings),
             "ping_core_alone_cpu_ms": _inbox_alone(core, uids, load),
             "ping_core_sdk_cpu_ms": _core_sdk(endpoint, load.pings),
