@@ -1,31 +1,26 @@
 """Celery's Redis transport, without the power to end a worker.
 
-A channel that closes gives back what it has not acknowledged. When its connection is lost in the same moment, kombu 5.7 asks for the
-address of a connection that it has already forgotten; Celery calls the AttributeError unrecoverable and ends the worker.
+A channel whose connection was lost may still be asked to acknowledge a message or to give it back. kombu 5.7 then looks for the address of
+a connection that it has already forgotten, and Celery calls the AttributeError unrecoverable and ends the worker; a connection error it
+would log and go on. The message comes back by itself: after the visibility timeout, or because a lease or a sweep says so.
 """
 
-from typing import Any, override
+from typing import Any
 
-from kombu.transport.redis import Channel, QoS
-
-from core.logs import get_logger
-
-log = get_logger(__name__)
+from kombu.transport.redis import Channel, Transport
+from redis.exceptions import ConnectionError as ConnectionLost
 
 
-class ForgivingQoS(QoS):
-    """What cannot be given back comes back by itself, when the visibility timeout has passed or a lease or a sweep says so."""
+class HonestChannel(Channel):
+    """Says that its connection is lost where kombu's would stumble over it."""
 
-    @override
-    def restore_unacked(self, client: Any = None) -> Any:
-        """Give back what was not acknowledged, if there is still somebody to give it to."""
-        try:
-            return super().restore_unacked(client)
-        except AttributeError as error:
-            log.warning("broker.not_restored", messages=len(self._delivered or ()), error=str(error))
-            return None
+    def _connparams(self, *args: Any, **kwargs: Any) -> Any:
+        transport: Any = self.connection
+        if transport is None or transport.client is None:
+            raise ConnectionLost("the connection of this channel is closed")
+        return super()._connparams(*args, **kwargs)  # type: ignore[misc]  # the stubs leave private methods out
 
 
 def install() -> None:
-    """Use it for every channel of this process; kombu offers no other way to choose the class."""
-    Channel.QoS = ForgivingQoS
+    """Use it for every connection of this process; kombu offers no other way to choose the class."""
+    Transport.Channel = HonestChannel
