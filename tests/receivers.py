@@ -2,6 +2,7 @@
 
 import email
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -45,6 +46,11 @@ class WebhookEndpoint:
 class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     """With the 5 of the standard library, connections of a storm wait a second for their next attempt."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that did not wait for a slow answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
