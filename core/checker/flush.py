@@ -72,8 +72,13 @@ class Flusher:
             (time.sleep if self._stopping.is_set() else self._stopping.wait)(backoff)
 
     def _flush(self) -> bool:
-        """Store all that waits, batch by batch; False when PostgreSQL is away."""
-        while batch := self._take():
+        """Store what waits now, batch by batch; False when PostgreSQL is away.
+
+        What comes in meanwhile waits for the next flush: a transaction costs as much as a hundred results.
+        """
+        left = len(self._waiting)
+        while left > 0 and (batch := self._take(left)):
+            left -= len(batch)
             try:
                 applied = self._store(batch)
             except AWAY as error:
@@ -93,5 +98,5 @@ class Flusher:
         except Exception:
             log.exception("flush.after_commit_failed", alerts=len(applied.alert_ids))
 
-    def _take(self) -> list[Finished]:
-        return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+    def _take(self, most: int) -> list[Finished]:
+        return [self._waiting.popleft() for _ in range(min(BATCH, most, len(self._waiting)))]

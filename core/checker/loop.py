@@ -1,22 +1,22 @@
 """The probe loop: one thread with one uvloop event loop that starts every probe at its due time.
 
-Jobs wait in a heap until they are due, then in line while `max_in_flight` probes run. A job that waited so long that its lease may end
+Jobs wait in the agenda until they are due, then in line while `max_in_flight` probes run. A job that waited so long that its lease may end
 before its probe does is dropped: it will be claimed again, and nobody checks twice.
 """
 
 import asyncio
-import heapq
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import uvloop
 
+from core.checker.agenda import Agenda
 from core.checker.canaries import Aviary, OwnTroubleWatch
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult
@@ -28,6 +28,9 @@ log = get_logger(__name__)
 
 BACKLOG: Final = 10_000
 """Jobs that may wait beside those in flight, to be due or to get their turn."""
+
+STARTS_AT_ONCE: Final = 64
+"""Each may ask for two names: more answers than that at once, and the receive buffer of a socket loses some."""
 
 LONGEST_WAIT_S: Final = 10.0
 """Websites are claimed a moment ahead. Who seems to be due much later saw the wall clock jump back on its way here."""
@@ -52,14 +55,6 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A job, and the loop's time after which its lease may end before its probe does."""
-
-    job: Job
-    start_by: float
-
-
 class ProbeLoop:
     """Runs probes on a thread of its own. `submit` and `stop` may be called from any thread; `deliver` is called on the loop's.
 
@@ -82,11 +77,11 @@ class ProbeLoop:
         self._deliver = deliver
         self._max_in_flight = max_in_flight
         self._lag_limit_s = lag_limit_s
-        self._due: list[tuple[float, int, _Waiting]] = []
-        self._ready: deque[_Waiting] = deque()
+        self._agenda = Agenda()
+        self._ready: deque[tuple[Job, float]] = deque()
         self._running: dict[asyncio.Task[None], Job] = {}
-        self._sequence = 0
         self._dropped = 0
+        self._starting = False
         self._alarm: asyncio.TimerHandle | None = None
         self._pulse_due = 0.0
         self._lagged_until = 0.0
@@ -158,8 +153,7 @@ class ProbeLoop:
     async def _drain(self, grace_s: float) -> None:
         if self._alarm:
             self._alarm.cancel()
-        self._unstarted = [waiting.job for waiting in (*(entry[2] for entry in self._due), *self._ready)]
-        self._due.clear()
+        self._unstarted = [job for job, _ in (*self._ready, *self._agenda.take(float("inf")))]
         self._ready.clear()
         if self._running:
             await asyncio.wait(list(self._running), timeout=grace_s)
@@ -181,10 +175,8 @@ class ProbeLoop:
         now = self._loop.time()
         offset = now - self._wall_clock()
         for job in jobs:
-            self._sequence += 1
             due = min(job.due_at.timestamp() + offset, now + LONGEST_WAIT_S)
-            start_by = job.leased_until.timestamp() + offset - job.request.timeout_ms / 1000
-            heapq.heappush(self._due, (due, self._sequence, _Waiting(job, start_by)))
+            self._agenda.add(due, job, job.leased_until.timestamp() + offset - job.request.timeout_ms / 1000)
         self._wake()
 
     def _wake(self) -> None:
@@ -192,26 +184,36 @@ class ProbeLoop:
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None
-        now = self._loop.time()
-        while self._due and self._due[0][0] <= now:
-            self._ready.append(heapq.heappop(self._due)[2])
+        self._ready += self._agenda.take(self._loop.time())
         self._start_ready()
-        if self._due:
-            self._alarm = self._loop.call_at(self._due[0][0] + 0.001, self._wake)
+        next_at = self._agenda.next_at()
+        if next_at is not None:
+            self._alarm = self._loop.call_at(next_at + 0.001, self._wake)
 
     def _start_ready(self) -> None:
-        while self._ready and len(self._running) < self._max_in_flight:
-            waiting = self._ready.popleft()
-            if self._loop.time() > waiting.start_by:
+        """Start probes, and let the loop look at its sockets after `STARTS_AT_ONCE`: what probes ask for at once is answered at once."""
+        self._starting = False
+        room = min(self._max_in_flight - len(self._running), STARTS_AT_ONCE)
+        while self._ready and room > 0:
+            job, start_by = self._ready.popleft()
+            if self._loop.time() > start_by:
                 self._dropped += 1
                 continue
-            task = self._loop.create_task(self._check(waiting.job))
-            self._running[task] = waiting.job
+            task = self._loop.create_task(self._check(job))
+            self._running[task] = job
             task.add_done_callback(self._ended)
+            room -= 1
+        if self._ready and len(self._running) < self._max_in_flight:
+            self._start_soon()
         self._signal_room()
 
+    def _start_soon(self) -> None:
+        if not self._starting:
+            self._starting = True
+            self._loop.call_soon(self._start_ready)
+
     def _signal_room(self) -> None:
-        if len(self._due) + len(self._ready) < BACKLOG:
+        if len(self._agenda) + len(self._ready) < BACKLOG:
             self._room.set()
         else:
             self._room.clear()
@@ -228,7 +230,7 @@ class ProbeLoop:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
         if self._ready:
-            self._start_ready()
+            self._start_soon()
 
     def _excused(self, result: ProbeResult, began: float, late_before_s: float) -> ProbeResult:
         """What failed while our own loop lagged, once for long or often for a little, may have failed because of it."""

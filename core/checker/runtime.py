@@ -115,7 +115,8 @@ class Runtime:
         from core.adapters.probe import ProbeEngine  # noqa: PLC0415  (libcurl and its certificates: only for who probes)
         from core.adapters.resolver import Resolver  # noqa: PLC0415  (c-ares, likewise)
 
-        return ProbeEngine(Resolver(self.settings.name_servers), private_targets=self.settings.private_targets)
+        settings = self.settings
+        return ProbeEngine(Resolver(settings.name_servers), private_targets=settings.private_targets, ca_file=settings.ca_file)
 
     def _canaries(self) -> Aviary:
         from core.adapters.canary import open_canaries  # noqa: PLC0415  (libcurl, likewise)

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from core.env import Env, Secret, SettingError
@@ -12,6 +13,7 @@ from core.env import Env, Secret, SettingError
 class CheckerSettings:
     """What a worker, the schedule worker and beat need to know.
 
+    `ca_file` holds the authorities that websites are checked against (PEM), in place of those that ship with us.
     `max_in_flight` bounds the probes of one process; `lag_limit_s` is how late the probe loop may run before failures that slowness
     can explain stop counting; `drain_s` is how long a stopping worker lets probes finish. `metrics_port` 0 means no metrics.
     Of `canary_urls` (`http`, `https` or `tcp://host:port`) and `canary_names`, one that answers is proof that we work.
@@ -24,6 +26,7 @@ class CheckerSettings:
     private_targets: bool
     vault_keys: tuple[str, ...]
     name_servers: tuple[str, ...]
+    ca_file: str | None
     canary_urls: tuple[str, ...]
     canary_names: tuple[str, ...]
     max_in_flight: int
@@ -52,6 +55,7 @@ class CheckerSettings:
             private_targets=env.boolean("PRIVATE_TARGETS", False),
             vault_keys=_vault_keys(env),
             name_servers=env.words("NAME_SERVERS"),
+            ca_file=_file(env.optional_text("CA_FILE")),
             canary_urls=_canary_urls(
                 env.words("CANARY_URLS", "http://www.gstatic.com/generate_204,http://detectportal.firefox.com/success.txt")
             ),
@@ -67,6 +71,12 @@ class CheckerSettings:
             metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
             metrics_monitor_limit=env.integer("METRICS_MONITOR_LIMIT", 5000, high=1_000_000),
         )
+
+
+def _file(path: str | None) -> str | None:
+    if path is not None and not Path(path).is_file():
+        raise SettingError("CA_FILE is not a file")
+    return path
 
 
 def _canaries(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -67,6 +67,19 @@ def test_a_lone_result_waits_for_no_others() -> None:
     flusher.stop(1)
 
 
+def test_what_comes_in_during_a_flush_waits_for_the_next() -> None:
+    class Busy(Store):
+        def store(self, results: Sequence[Finished]) -> Applied:
+            flusher.put(done(len(self.batches) + 2))
+            return super().store(results)
+
+    store = Busy()
+    flusher = Flusher(store.store, store.committed.append)
+    flusher.put(done(1))
+    assert flusher._flush()
+    assert store.batches == [[1]]
+
+
 def test_results_wait_in_order_while_postgres_is_away() -> None:
     store = Store(psycopg.OperationalError("gone"), psycopg.InterfaceError("closed"))
     flusher = start(store)

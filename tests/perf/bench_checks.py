@@ -1,109 +1,245 @@
-"""CPU of a check from due to stored and decided, all processes counted: beat, schedule worker, worker, PostgreSQL and Valkey."""
+"""CPU of a check from due to stored and decided, all processes counted: beat, schedule worker, worker, PostgreSQL and Valkey.
+
+Each monitor has a host name of its own with a TTL of a minute, and one in fifty hangs to its time-out. blackbox_exporter probes the same
+pages on the same machine in between.
+"""
 
 import os
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
+from uuid import UUID
 
 import psycopg
 
 from core.domain.schedule import next_check_at
 from tests.fleet import Fleet
-from tests.perf.machine import cpu_s, postgres_server, valkey_server, work_folder
+from tests.perf import blackbox
+from tests.perf.machine import Meter, canned_aws, postgres_server, valkey_server, work_folder
 from tests.perf.settings import SETTINGS
+from tests.perf.websites import ZONE, Websites, websites
 from tests.waiting import until
 from tests.websites import SETTINGS as WEBSITE
 from tests.websites import make_workspace
 
+HANG_EVERY: Final = 50
+TIMEOUT_MS: Final = 10_000
+TOLERANCE: Final = timedelta(milliseconds=100)
+
+type Scheme = Literal["http", "https"]
+
 
 @dataclass(frozen=True)
 class Load:
-    """So many monitors, checked every `interval_s`, measured for `measure_s` after everyone has had a turn."""
+    """So many monitors, each checked every `interval_s`, measured for `measure_s` once everyone has had two turns."""
 
+    scheme: Scheme
     monitors: int
     interval_s: int
     measure_s: int
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The cost curve over HTTP, from few to many; one load over HTTPS; probes of the peer."""
+
+    http: tuple[Load, ...]
+    restart_at: int
+    https: Load
+    probes: int
+
+
+FULL = Plan(
+    http=(Load("http", 1000, 60, 60), Load("http", 20_000, 60, 60), Load("http", 100_000, 60, 180)),
+    restart_at=20_000,
+    https=Load("https", 24_000, 60, 60),
+    probes=4000,
+)
+QUICK = Plan(
+    http=(Load("http", 200, 10, 10), Load("http", 4000, 10, 10)), restart_at=4000, https=Load("https", 2000, 10, 10), probes=800
+)
+
+
 def run(quick: bool) -> dict[str, float]:
-    """Milliseconds of CPU per check, and how late checks start."""
-    load = Load(monitors=500, interval_s=5, measure_s=10) if quick else Load(monitors=2000, interval_s=10, measure_s=30)
+    """Milliseconds of CPU per check, how late checks start, and what a worker and a result take."""
+    plan = QUICK if quick else FULL
+    with stack_of_servers() as bench:
+        figures = blackbox.probe_cpu_ms(bench.folder, bench.sites, plan.probes)
+        costs = []
+        for load in plan.http:
+            bench.resize(load)
+            measured = bench.measure(load)
+            costs.append(measured["cpu_ms"])
+            figures |= {f"http_{load.monitors}_{key}": value for key, value in measured.items()}
+            if load.monitors == plan.restart_at:
+                figures["restart_full_coverage_s"] = bench.restart()
+        last = plan.http[-1]
+        figures |= {
+            "monitors": last.monitors,
+            "interval_s": last.interval_s,
+            "http_check_cpu_ms": costs[-1],
+            "lateness_p99_s": figures[f"http_{last.monitors}_lateness_p99_s"],
+            "worker_rss_mb": figures[f"http_{last.monitors}_worker_rss_mb"],
+            "bytes_per_result": bench.bytes_per_result(),
+            "cost_1k_ms": costs[0],
+            "cost_100k_over_20k": costs[-1] / costs[-2],
+        }
+        bench.resize(plan.https)
+        https = bench.measure(plan.https)
+        figures |= {f"https_{key}": value for key, value in https.items()} | {"https_check_cpu_ms": https["cpu_ms"]}
+        for scheme in ("http", "https"):
+            figures[f"{scheme}_over_blackbox"] = figures[f"{scheme}_check_cpu_ms"] / figures[f"blackbox_{scheme}_probe_cpu_ms"]
+        return figures
+
+
+class Bench:
+    """The whole checker on real servers."""
+
+    def __init__(
+        self, folder: Path, sites: Websites, connection: psycopg.Connection, fleet: Fleet, servers: Mapping[str, int]
+    ) -> None:
+        self.folder = folder
+        self.sites = sites
+        self.fleet = fleet
+        self._connection = connection
+        self._servers = dict(servers)
+        self._workspace: UUID = make_workspace(connection, datetime.now(UTC))
+
+    def resize(self, load: Load) -> None:
+        """Have `load.monitors` monitors in all, and wait until each has had its turn and what hangs has been found down."""
+        self._connection.execute(
+            "UPDATE website_state SET next_check_at = NULL FROM website w "
+            "WHERE w.monitor_id = website_state.monitor_id AND w.url NOT LIKE %s",
+            (f"{load.scheme}:%",),
+        )
+        (present,) = self._row("SELECT count(*) FROM website WHERE url LIKE %s", f"{load.scheme}:%")
+        self._add(load, range(present, load.monitors))
+        self._connection.execute("VACUUM ANALYZE")
+        until(self._all_judged, 180 + 2 * load.interval_s, 0.5)
+        time.sleep(load.interval_s)
+
+    def measure(self, load: Load) -> dict[str, float]:
+        """Run for `load.measure_s`."""
+        began = datetime.now(UTC)
+        pids = {**{name: process.pid for name, process in self.fleet.processes.items()}, **self._servers}
+        meter = Meter(pids)
+        time.sleep(load.measure_s)
+        spent, wall_s = meter.spent(), meter.wall_s()
+        del spent["this"]
+        rows = self._connection.execute(
+            "SELECT monitor_id, checked_at, outcome FROM check_result WHERE checked_at >= %s AND checked_at < %s",
+            (began, datetime.now(UTC)),
+        ).fetchall()
+        late = [_lateness_s(monitor_id, at, load.interval_s) for monitor_id, at, outcome in rows if outcome == 1]
+        return {
+            "cpu_ms": 1000 * sum(spent.values()) / len(rows),
+            **{f"{name}_cpu_ms": 1000 * value / len(rows) for name, value in spent.items()},
+            "cores": sum(spent.values()) / wall_s,
+            "checks_per_s": len(rows) / wall_s,
+            "required_checks_per_s": load.monitors / load.interval_s,
+            "up": sum(outcome == 1 for _, _, outcome in rows),
+            "down": sum(outcome == 2 for _, _, outcome in rows),
+            "unknown": sum(outcome == 3 for _, _, outcome in rows),
+            "lateness_p50_s": statistics.median(late),
+            "lateness_p99_s": statistics.quantiles(late, n=100)[98],
+            "worker_rss_mb": _rss_mb(self.fleet.processes["worker"].pid),
+        }
+
+    def restart(self) -> float:
+        """Stop the fleet and start it again: seconds until every monitor has been checked by the new one."""
+        for name in self.fleet.processes:
+            self.fleet.stop(name, 30)
+        stopped = datetime.now(UTC)
+        began = time.monotonic()
+        self.fleet.start()
+        until(lambda: self._all_checked(stopped), 300, 0.25)
+        return time.monotonic() - began
+
+    def bytes_per_result(self) -> float:
+        """On disk, with the index."""
+        (size,) = self._row(
+            "SELECT sum(pg_total_relation_size(relid)) / (SELECT count(*) FROM check_result) FROM pg_partition_tree('check_result')"
+        )
+        return float(size)
+
+    def _all_judged(self) -> bool:
+        return self._row("SELECT count(*) FROM website_state WHERE next_check_at IS NOT NULL AND state = 'new'") == (0,)
+
+    def _all_checked(self, since: datetime) -> bool:
+        return self._row(
+            "SELECT count(*) FROM website_state WHERE next_check_at IS NOT NULL AND last_checked_at < %s", since
+        ) == (0,)
+
+    def _row(self, query: str, *arguments: Any) -> tuple[Any, ...]:
+        row = self._connection.execute(query, arguments).fetchone()
+        assert row
+        return row
+
+    def _add(self, load: Load, numbers: range) -> None:
+        port = self.sites.http_port if load.scheme == "http" else self.sites.https_port
+        settings: dict[str, Any] = {**WEBSITE, "interval_s": load.interval_s, "timeout_ms": TIMEOUT_MS}
+        del settings["url"]
+        columns, places = ", ".join(settings), ", ".join(f"%({name})s" for name in settings)
+        self._connection.execute(
+            f"""
+            WITH made AS (
+                INSERT INTO monitor (uid, workspace_id, kind, name, tags, updated_at)
+                SELECT gen_random_uuid(), %(workspace)s, 'website', 'monitor ' || n, '{{}}', now()
+                FROM generate_series(%(first)s::int, %(last)s::int) n
+                RETURNING id
+            ), settings AS (
+                INSERT INTO website (monitor_id, url, {columns})
+                SELECT id, %(scheme)s || '://site-' || id || '.{ZONE}:'
+                           || CASE WHEN id %% {HANG_EVERY} = 0 THEN %(silent)s ELSE %(port)s END || '/', {places}
+                FROM made
+            )
+            INSERT INTO website_state (monitor_id, next_check_at) SELECT id, now() FROM made
+            """,
+            {
+                **settings,
+                "workspace": self._workspace,
+                "scheme": load.scheme,
+                "port": str(port),
+                "silent": str(self.sites.silent_port),
+                "first": numbers.start + 1,
+                "last": numbers.stop,
+            },
+        )
+
+
+@contextmanager
+def stack_of_servers() -> Iterator[Bench]:
+    """PostgreSQL, Valkey, targets and the fleet; all of it is gone after the block."""
     with ExitStack() as stack:
         folder = stack.enter_context(work_folder())
         dsn, database_pid = stack.enter_context(postgres_server(folder))
         broker_url, broker_pid = stack.enter_context(valkey_server())
-        target = stack.enter_context(_target())
-        fleet = Fleet(folder, {**SETTINGS, "DATABASE_URL": dsn, "REDIS_URL": broker_url, "PRIVATE_TARGETS": "true"})
+        sites = stack.enter_context(websites(folder))
+        environ = {
+            **SETTINGS,
+            "DATABASE_URL": dsn,
+            "REDIS_URL": broker_url,
+            "PRIVATE_TARGETS": "true",
+            "AWS_ENDPOINT_URL": stack.enter_context(canned_aws()),
+            "NAME_SERVERS": f"127.0.0.1:{sites.names_port}",
+            "CA_FILE": str(sites.ca_file),
+        }
+        fleet = Fleet(folder, environ)
         stack.callback(fleet.close)
         connection = stack.enter_context(psycopg.connect(dsn, autocommit=True))
-        _fill(connection, load, target)
         fleet.start()
-        pids = {name: process.pid for name, process in fleet.processes.items()}
-        return _measure(connection, load, {**pids, "postgres": database_pid, "valkey": broker_pid})
-
-
-def _measure(connection: psycopg.Connection, load: Load, pids: dict[str, int]) -> dict[str, float]:
-    query = "SELECT count(*) FROM website_state WHERE last_checked_at IS NULL"
-    until(lambda: connection.execute(query).fetchone() == (0,), 60 + load.interval_s, 0.5)
-    time.sleep(load.interval_s)  # the crowd that was due at once finds its own slots
-    began, before = datetime.now(UTC), {name: cpu_s(pid) for name, pid in pids.items()}
-    time.sleep(load.measure_s)
-    spent = {name: cpu_s(pid) - before[name] for name, pid in pids.items()}
-    rows = connection.execute(
-        "SELECT monitor_id, checked_at FROM check_result WHERE checked_at >= %s AND outcome = 1", (began,)
-    ).fetchall()
-    late = [_lateness_s(monitor_id, at, load.interval_s) for monitor_id, at in rows]
-    size = connection.execute(
-        "SELECT sum(pg_total_relation_size(relid)) / (SELECT count(*) FROM check_result) FROM pg_partition_tree('check_result')"
-    ).fetchone()
-    return {
-        "http_check_cpu_ms": 1000 * sum(spent.values()) / len(rows),
-        **{f"http_check_cpu_{name}_ms": 1000 * value / len(rows) for name, value in spent.items()},
-        "monitors": load.monitors,
-        "interval_s": load.interval_s,
-        "checks": len(rows),
-        "lateness_p50_s": statistics.median(late),
-        "lateness_p99_s": statistics.quantiles(late, n=100)[98],
-        "worker_rss_mb": _rss_mb(pids["worker"]),
-        "bytes_per_result": float(size[0]) if size else 0.0,
-    }
+        yield Bench(folder, sites, connection, fleet, {"postgres": database_pid, "valkey": broker_pid})
 
 
 def _lateness_s(monitor_id: int, at: datetime, interval_s: int) -> float:
-    following = next_check_at(monitor_id, interval_s, at)
+    """Since the monitor's latest slot. Two clocks are at work, so a check may seem to start a moment before it."""
+    following = next_check_at(monitor_id, interval_s, at + TOLERANCE)
     return interval_s - (following - at).total_seconds()
-
-
-def _fill(connection: psycopg.Connection, load: Load, url: str) -> None:
-    now = datetime.now(UTC)
-    workspace = make_workspace(connection, now)
-    connection.execute(
-        "INSERT INTO monitor (uid, workspace_id, kind, name, tags, updated_at) "
-        "SELECT gen_random_uuid(), %s, 'website', 'monitor ' || n, '{}', %s FROM generate_series(1, %s) n",
-        (workspace, now, load.monitors),
-    )
-    settings: dict[str, Any] = {**WEBSITE, "url": url, "interval_s": load.interval_s}
-    columns, places = ", ".join(settings), ", ".join(f"%({name})s" for name in settings)
-    connection.execute(f"INSERT INTO website (monitor_id, {columns}) SELECT id, {places} FROM monitor", settings)
-    connection.execute("INSERT INTO website_state (monitor_id, next_check_at) SELECT id, now() FROM monitor")
-    connection.execute("ANALYZE")
-
-
-@contextmanager
-def _target() -> Iterator[str]:
-    with subprocess.Popen([sys.executable, "-m", "tests.perf.target"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/"
-        finally:
-            process.terminate()
 
 
 def _rss_mb(pid: int) -> float:

@@ -47,6 +47,7 @@ class CannedAws:
             "BatchGetItem": self._batch_get_item,
             "BatchWriteItem": lambda _: {"UnprocessedItems": {}},
             "TransactWriteItems": lambda _: {},
+            "Query": lambda _: {"Items": [], "Count": 0, "ScannedCount": 0},
             "GetQueueUrl": lambda asked: {"QueueUrl": f"http://127.0.0.1/{asked['QueueName']}"},
             "ReceiveMessage": self._receive_message,
             "DeleteMessageBatch": lambda asked: {"Successful": [{"Id": entry["Id"]} for entry in asked["Entries"]], "Failed": []},
