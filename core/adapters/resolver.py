@@ -6,9 +6,9 @@ whose they are: a name that does not exist is the target's trouble, name servers
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import pycares
 from pycares import errno as ares
 
@@ -57,8 +57,7 @@ _SEVERITY: Final = (
 """Which of two failures speaks for the name: the one that knows less."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(msgspec.Struct, frozen=True, gc=False):
     """Addresses with `Reason.OK`, or none and why. The addresses are not judged yet."""
 
     addresses: tuple[str, ...]

@@ -5,7 +5,8 @@ Nothing waits where no canary has ever been well: a box without a way out judges
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from core.checker.operator_alert import OperatorAlert

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 

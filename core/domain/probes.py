@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
+import msgspec
+
 from core.domain.outcomes import Outcome, Reason
 from core.domain.request_options import RequestOptions
 
@@ -23,8 +25,7 @@ class BadStatusRange(ValueError):
     """The list of accepted status codes cannot be read; the message names the bad part."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeRequest:
+class ProbeRequest(msgspec.Struct, frozen=True, gc=False):
     """One check to make. `timeout_ms` covers all of it: names, connections and every redirect. A plain check has no `options`."""
 
     monitor_id: int

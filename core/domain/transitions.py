@@ -1,15 +1,15 @@
 """A monitor changed its state: the one value that every flow hands to `core.flows.incidents`."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+import msgspec
+
 from core.domain.outcomes import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorRef:
+class MonitorRef(msgspec.Struct, frozen=True, gc=False):
     """The monitor, as messages name it. `target` is a website's URL or a heartbeat's schedule in words."""
 
     id: int
@@ -20,8 +20,7 @@ class MonitorRef:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class WentDown:
+class WentDown(msgspec.Struct, frozen=True, gc=False):
     """Confirmed down. `began_at`: the first failed check, or the deadline that was missed."""
 
     monitor: MonitorRef
@@ -30,8 +29,7 @@ class WentDown:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class CameUp:
+class CameUp(msgspec.Struct, frozen=True, gc=False):
     """Up again after an open incident. `at`: the check or ping that showed it."""
 
     monitor: MonitorRef

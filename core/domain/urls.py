@@ -5,12 +5,12 @@ IPv4 address, so that `http://0x7f.1/` is known to be 127.0.0.1 before anybody c
 """
 
 import re
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 import idna
+import msgspec
 
 LENGTH_LIMIT: Final = 2048
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -45,8 +45,7 @@ class BadUrl(ValueError):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class NormalisedUrl:
+class NormalisedUrl(msgspec.Struct, frozen=True, gc=False):
     """`url` is ASCII, without userinfo and fragment; `host` is a lower-case name or an address without brackets."""
 
     url: str

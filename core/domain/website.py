@@ -4,9 +4,11 @@ A website goes down after `failure_threshold` failures in a row and comes up aft
 between it is looked at again soon. `UNKNOWN` is our own trouble: it neither counts nor resets a count, and changes no state.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Final
+
+import msgspec
 
 from core.domain.outcomes import MonitorState, Outcome, Reason
 from core.domain.schedule import next_check_at, retry_at
@@ -42,8 +44,7 @@ SURE_UNDER_LAG: Final = frozenset(
 """Failures that the target stated itself. Any other may be a time-out, a reset or a cut that our own slowness caused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True, gc=False):
     """How a website is judged. Intervals in seconds; thresholds are counts in a row, at least 1."""
 
     interval_s: int
@@ -52,8 +53,7 @@ class Policy:
     recovery_threshold: int
 
 
-@dataclass(frozen=True, slots=True)
-class WebsiteState:
+class WebsiteState(msgspec.Struct, frozen=True, gc=False):
     """What is remembered between checks. `unknown_since` is set while the latest checks could not tell."""
 
     state: MonitorState = MonitorState.NEW
@@ -65,8 +65,7 @@ class WebsiteState:
     changed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True, gc=False):
     """One finished check: when it started, what it said and why. `detail` is a sentence for people."""
 
     at: datetime
@@ -75,8 +74,7 @@ class Check:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NotMonitored:
+class NotMonitored(msgspec.Struct, frozen=True, gc=False):
     """Nobody could tell for `UNKNOWN_TOLERANCE` how the website is. Said once, `reason` being our latest trouble."""
 
     monitor: MonitorRef
@@ -84,8 +82,7 @@ class NotMonitored:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class MonitoredAgain:
+class MonitoredAgain(msgspec.Struct, frozen=True, gc=False):
     """We can tell again, after a `NotMonitored` about the time since `since`."""
 
     monitor: MonitorRef
@@ -95,8 +92,7 @@ class MonitoredAgain:
 type Notice = NotMonitored | MonitoredAgain
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What follows from one check. `down_since` is when the outage that this check ended had begun."""
 
     state: WebsiteState

@@ -6,11 +6,13 @@ edited it (its config version). Result, state, next check, incident, alert and e
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import msgspec
 import psycopg
 from uuid_utils.compat import uuid7
 
@@ -45,8 +47,7 @@ class Claim:
     ids: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, gc=False):
     """One check to make at `due_at`; its result counts while the lease is ours, which is certain until `leased_until`.
 
     `failing`: the latest check that counted had failed.
@@ -62,8 +63,7 @@ class Job:
     failing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True, gc=False):
     """A job and what its probe found."""
 
     job: Job

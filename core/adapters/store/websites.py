@@ -5,10 +5,11 @@ A row is being checked while `lease_id` is set and `leased_until` is ahead. `nex
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from core.adapters.database import Connection
 
@@ -136,8 +137,7 @@ SAVE_STATES: Final = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigRow:
+class ConfigRow(msgspec.Struct, frozen=True, gc=False):
     """A website to check, and until when the lease on it lasts. `timeout_ms` covers the whole check."""
 
     monitor_id: int
