@@ -1,6 +1,7 @@
 """The catalogue of every Prometheus metric. Names and labels are fixed: dashboards and alert rules of users depend on them.
 
-Each process exposes its own part on `/metrics/`. Some gauges end in `_total`: their names were given so.
+Each process exposes its own part on `/metrics/`; those without a registry are exposed by `core.checker.website_series`. Some gauges end
+in `_total`: their names were given so.
 """
 
 from typing import Final
@@ -16,26 +17,30 @@ _MONITOR: Final = ("monitor_id", "monitor_name")
 _HEARTBEAT: Final = ("heartbeat_id", "heartbeat_name")
 
 # --- websites -------------------------------------------------------------------------------------------------------
-WEBSITE_CHECKS = Counter("uptime_website_checks_total", "Checks by outcome.", (*_MONITOR, "status"))
+WEBSITE_CHECKS = Counter("uptime_website_checks_total", "Checks by outcome.", (*_MONITOR, "status"), registry=None)
 WEBSITE_CHECK_DURATION = Histogram(
     "uptime_website_check_duration_seconds",
     "Duration of a whole check, redirects included.",
     _MONITOR,
     buckets=CHECK_SECONDS,
+    registry=None,
 )
 WEBSITE_RESPONSE_TIME = Histogram(
     "uptime_website_response_time_seconds",
     "Time to the last byte of the answer.",
     (*_MONITOR, "status_code"),
     buckets=CHECK_SECONDS,
+    registry=None,
 )
 WEBSITE_STATUS = Gauge("uptime_website_status", "1 up, 0 down.", (*_MONITOR, "url"))
 WEBSITE_CONSECUTIVE_FAILURES = Gauge("uptime_website_consecutive_failures", "Failed checks in a row.", _MONITOR)
 WEBSITE_UPTIME_PERCENTAGE = Gauge("uptime_website_uptime_percentage", "Time-weighted uptime of the last 24 hours.", _MONITOR)
 WEBSITE_SSL_EXPIRY_DAYS = Gauge("uptime_website_ssl_expiry_days", "Days until the certificate ends.", _MONITOR)
 WEBSITE_LAST_CHECK = Gauge("uptime_website_last_check_timestamp", "Unix time of the last check.", _MONITOR)
-WEBSITE_DNS_TIME = Gauge("uptime_website_dns_resolution_time", "Seconds to resolve the name, last check.", _MONITOR)
-WEBSITE_TCP_TIME = Gauge("uptime_website_tcp_connection_time", "Seconds to connect, last check.", _MONITOR)
+WEBSITE_DNS_TIME = Gauge(
+    "uptime_website_dns_resolution_time", "Seconds to resolve the name, last check.", _MONITOR, registry=None
+)
+WEBSITE_TCP_TIME = Gauge("uptime_website_tcp_connection_time", "Seconds to connect, last check.", _MONITOR, registry=None)
 
 # --- heartbeats -----------------------------------------------------------------------------------------------------
 HEARTBEAT_PINGS = Counter("uptime_heartbeat_pings_total", "Pings by kind.", (*_HEARTBEAT, "status"))

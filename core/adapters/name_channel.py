@@ -1,11 +1,11 @@
 """One c-ares channel, driven by the event loop that asks.
 
 `aiodns` runs c-ares in a thread of its own, which costs twice the CPU for each name; here the loop watches the sockets. c-ares keeps
-answers by itself for up to an hour, so the resolver opens a new channel every minute.
+answers by itself for up to an hour, and pycares cannot tell it not to, so the resolver opens a new channel now and then.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -17,9 +17,12 @@ _TICK_S: Final = 0.1
 type Reply = tuple[pycares.DNSResult | None, int | None]
 """Either the answer or the number of a c-ares error."""
 
+type Answered = Callable[[pycares.DNSResult | None, int | None], None]
+"""Takes a reply."""
+
 
 class NameChannel:
-    """Asks the name servers: `servers` as `address` or `address:port`, or those of the system if it is empty.
+    """Asks the name servers: `servers` as `address` or `address:port`, or those of the system if it is empty. `asked` counts questions.
 
     Raises:
         pycares.AresError: the channel cannot be made, e.g. no file descriptors are left.
@@ -31,6 +34,7 @@ class NameChannel:
         self._reading: set[int] = set()
         self._writing: set[int] = set()
         self._open_questions = 0
+        self.asked = 0
         self._timer: asyncio.TimerHandle | None = None
         self._retired = False
         self._closed = False
@@ -52,21 +56,29 @@ class NameChannel:
         reply: asyncio.Future[Reply] = self._loop.create_future()
 
         def answered(result: pycares.DNSResult | None, error: int | None) -> None:
-            self._open_questions -= 1
             if not reply.done():
                 reply.set_result((result, error))
+
+        self.query(name, record_type, answered)
+        return reply
+
+    def query(self, name: str, record_type: int, answered: Answered) -> None:
+        """The same with a callback, which may be called before this returns."""
+
+        def counted(result: pycares.DNSResult | None, error: int | None) -> None:
+            self._open_questions -= 1
+            answered(result, error)
             if self._retired and not self._open_questions:
                 self._loop.call_soon(self.close)
 
         self._open_questions += 1
+        self.asked += 1
         try:
-            self._channel.query(name, record_type, callback=answered)
+            self._channel.query(name, record_type, callback=counted)
         except pycares.AresError as error:
-            if not reply.done():
-                answered(None, error.args[0])
+            counted(None, error.args[0])
         if self._timer is None and self._open_questions:
             self._timer = self._loop.call_later(_TICK_S, self._tick)
-        return reply
 
     def retire(self) -> None:
         """Take no more questions and close when the open ones are answered."""

@@ -26,7 +26,7 @@ from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult, is_accepted
 from core.domain.urls import BadUrl, NormalisedUrl, normalise, resolve_location
 
-IDLE_HANDLES: Final = 512
+IDLE_HANDLES: Final = 128
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHUTTING_DOWN: Final = unknown(Reason.SHUTTING_DOWN, "we are shutting down")
 _NAMES_OF_THEIRS: Final = frozenset({Reason.DNS_NXDOMAIN, Reason.DNS_NO_DATA, Reason.DNS_FAILURE})

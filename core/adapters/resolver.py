@@ -14,6 +14,7 @@ from pycares import errno as ares
 
 from core.adapters.hosts_file import HostsFile
 from core.adapters.name_channel import NameChannel, Reply
+from core.adapters.name_flight import NameFlight
 from core.domain.outcomes import Reason
 from core.domain.urls import literal_address
 
@@ -22,11 +23,11 @@ LONGEST_TTL_S: Final = 300.0
 FAILURE_TTL_S: Final = 2.0
 CACHE_LIMIT: Final = 20_000
 CHANNEL_LIFE_S: Final = 60.0
+CHANNEL_QUESTIONS: Final = 5000
+"""c-ares keeps about 1 kB of each answer. A channel ends after a minute or after so many questions, and what it has kept goes with it."""
 QUERY_TIMEOUT_S: Final = 1.5
 QUERY_TRIES: Final = 2
 CONTROL_TIMEOUT_S: Final = 1.0
-AAAA_PATIENCE_S: Final = 0.25
-"""How long a name that has IPv4 addresses waits for its IPv6 ones: some name servers never answer for AAAA."""
 
 _ARES_ENOSERVER: Final = 26  # ares.h; pycares has no name for it
 _UNANSWERED: Final = frozenset(
@@ -74,7 +75,8 @@ class Resolver:
         self._hosts = hosts or HostsFile()
         self._cache_limit = cache_limit
         self._cache: dict[str, tuple[Resolution, float]] = {}
-        self._flights: dict[str, asyncio.Task[Resolution]] = {}
+        self._waiters: dict[str, list[asyncio.Future[Resolution | None]]] = {}
+        self._doubts: set[asyncio.Task[None]] = set()
         self._channel: NameChannel | None = None
         self._control: asyncio.Task[bool] | None = None
         self._answered_at = float("-inf")
@@ -99,45 +101,58 @@ class Resolver:
         if self._closed:
             return _failure(ares.ARES_ECANCELLED)
         asked_at = self._loop.time()
-        flight = self._flights.get(host) or self._take_off(host)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(flight)
-        except TimeoutError:
-            return await self._silence(asked_at, f"the name was not resolved within {timeout_s * 1000:.0f} ms")
+        waiter: asyncio.Future[Resolution | None] = self._loop.create_future()
+        if host in self._waiters:
+            self._waiters[host].append(waiter)
+        else:
+            self._waiters[host] = [waiter]
+            self._take_off(host)
+        timer = self._loop.call_later(timeout_s, _give_up, waiter)
+        resolution = await waiter
+        timer.cancel()
+        return resolution or await self._silence(asked_at, f"the name was not resolved within {timeout_s * 1000:.0f} ms")
 
     async def close(self) -> None:
         """End all questions with SHUTTING_DOWN."""
         self._closed = True
         if self._channel is not None:
             self._channel.close()
-        if self._flights:
-            await asyncio.wait(self._flights.values())
+        if self._doubts:
+            await asyncio.wait(self._doubts)
 
-    def _take_off(self, host: str) -> asyncio.Task[Resolution]:
-        flight = self._flights[host] = self._loop.create_task(self._fly(host))
-        flight.add_done_callback(lambda _: self._flights.pop(host))
-        return flight
-
-    async def _fly(self, host: str) -> Resolution:
+    def _take_off(self, host: str) -> None:
         asked_at = self._loop.time()
         try:
             channel = self._fresh_channel()
         except pycares.AresError as error:
-            return Resolution((), Reason.INTERNAL, f"no resolver: {error.args[-1]}")
-        replies = await _both(channel.ask(host, pycares.QUERY_TYPE_A), channel.ask(host, pycares.QUERY_TYPE_AAAA))
+            self._tell(host, Resolution((), Reason.INTERNAL, f"no resolver: {error.args[-1]}"), 0.0)
+            return
+        NameFlight(self._loop, channel, host, lambda replies: self._land(host, asked_at, replies))
+
+    def _land(self, host: str, asked_at: float, replies: Sequence[Reply]) -> None:
         errors = [number for _, number in replies]
         if not _UNANSWERED.issuperset(errors):
             self._answered_at = self._loop.time()
         resolution, ttl_s = _read(replies)
         if ares.ARES_ETIMEOUT in errors and not resolution.addresses:
-            resolution = await self._silence(asked_at, "the name servers did not answer for this name")
+            doubt = self._loop.create_task(self._find_out(host, asked_at, ttl_s))
+            self._doubts.add(doubt)
+            doubt.add_done_callback(self._doubts.discard)
+        else:
+            self._tell(host, resolution, ttl_s)
+
+    async def _find_out(self, host: str, asked_at: float, ttl_s: float) -> None:
+        self._tell(host, await self._silence(asked_at, "the name servers did not answer for this name"), ttl_s)
+
+    def _tell(self, host: str, resolution: Resolution, ttl_s: float) -> None:
         self._keep(host, resolution, ttl_s)
-        return resolution
+        for waiter in self._waiters.pop(host):
+            if not waiter.done():
+                waiter.set_result(resolution)
 
     def _fresh_channel(self) -> NameChannel:
-        if self._channel is not None and self._channel.age_s() > CHANNEL_LIFE_S:
-            self._channel.retire()
+        if (channel := self._channel) and (channel.asked >= CHANNEL_QUESTIONS or channel.age_s() > CHANNEL_LIFE_S):
+            channel.retire()
             self._channel = None
         if self._channel is None:
             self._channel = NameChannel(self._loop, self._servers, timeout_s=QUERY_TIMEOUT_S, tries=QUERY_TRIES)
@@ -175,12 +190,9 @@ class Resolver:
         return True
 
 
-async def _both(v4: asyncio.Future[Reply], v6: asyncio.Future[Reply]) -> list[Reply]:
-    replies = [await v4]
-    if replies[0][0] is not None and not v6.done():
-        await asyncio.wait((v6,), timeout=AAAA_PATIENCE_S)
-        return [*replies, v6.result()] if v6.done() else replies
-    return [*replies, await v6]
+def _give_up(waiter: asyncio.Future[Resolution | None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _read(replies: Sequence[Reply]) -> tuple[Resolution, float]:

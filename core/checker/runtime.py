@@ -1,5 +1,6 @@
 """What a worker process holds: connections from its first task on, the probe loop and the flush from its first check on."""
 
+import gc
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 import psycopg
+from prometheus_client import REGISTRY
 
 from core.adapters.database import Pool, open_pool
 from core.adapters.option_seal import OptionSeal
@@ -26,6 +28,8 @@ log = get_logger(__name__)
 ROOM_WAIT_S: Final = 1.0
 FLUSH_CONNECTION_TIMEOUT_S: Final = 5.0
 LAST_FLUSH_S: Final = 2.0
+GARBAGE_AFTER: Final = 20_000
+"""New objects until cycles among them are looked for. Checks make many objects and hardly a cycle."""
 
 
 class Runtime:
@@ -44,6 +48,7 @@ class Runtime:
         self._make_aviary = make_aviary or self._canaries
         self._seal = OptionSeal(settings.vault_keys)
         self._series = WebsiteSeries(settings.metrics_monitor_limit)
+        REGISTRY.register(self._series)
         self.clock = ClockWatch()
         self._lock = threading.Lock()
         self._flusher: Flusher | None = None
@@ -76,6 +81,7 @@ class Runtime:
             if self._stopped:
                 return
             self._stopped = True
+        REGISTRY.unregister(self._series)
         try:
             if self._loop and self._flusher:
                 self._finish(self._loop, self._flusher)
@@ -157,6 +163,8 @@ def runtime() -> Runtime:
     with _Process.lock:
         if _Process.runtime is None:
             _Process.runtime = Runtime(process_settings())
+            gc.freeze()  # what was loaded so far stays: looking through it again and again would hold the loop up
+            gc.set_threshold(GARBAGE_AFTER)
         return _Process.runtime
 
 

@@ -17,7 +17,7 @@ class CheckerSettings:
     `max_in_flight` bounds the probes of one process; `lag_limit_s` is how late the probe loop may run before failures that slowness
     can explain stop counting; `drain_s` is how long a stopping worker lets probes finish. `metrics_port` 0 means no metrics.
     Of `canary_urls` (`http`, `https` or `tcp://host:port`) and `canary_names`, one that answers is proof that we work.
-    `metrics_monitor_limit` bounds the monitors with series of their own in one process, 8 kB each.
+    `metrics_monitor_limit` bounds the monitors with series of their own in one process, 1 kB each.
     """
 
     database_url: Secret

@@ -1,10 +1,20 @@
-"""What a worker tells Prometheus about websites: what only it knows. What is true of a monitor now, the web process reads from SQL."""
+"""What a worker tells Prometheus about websites: what only it knows. What is true of a monitor now, the web process reads from SQL.
 
-from dataclasses import dataclass
+The five series of a monitor are kept as plain numbers here and become samples when somebody asks; as objects of the client library they
+would take 10 kB for each monitor, and several locks for each check.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from itertools import accumulate
+from typing import Final, TypedDict, override
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from core import metrics
 from core.domain.outcomes import Outcome
@@ -14,23 +24,51 @@ from core.flows.websites import Applied, Finished
 
 FORGET_AFTER_S: Final = 3600.0
 MICRO: Final = 1e-6
+BOUNDS: Final = (*(str(bound) for bound in metrics.CHECK_SECONDS), "+Inf")
+
+
+class _About(TypedDict):
+    """How a family of samples is called and described."""
+
+    name: str
+    documentation: str
+    labels: Sequence[str]
+
+
+def _no_counts() -> "array[int]":
+    return array("Q", bytes(8 * len(BOUNDS)))
+
+
+@dataclass(slots=True)
+class _Durations:
+    """A histogram: how many fell into each bucket, and their sum in seconds."""
+
+    counts: "array[int]" = field(default_factory=_no_counts)
+    total_s: float = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(metrics.CHECK_SECONDS, seconds)] += 1
+        self.total_s += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        return [(bound, float(count)) for bound, count in zip(BOUNDS, accumulate(self.counts), strict=True)]
 
 
 @dataclass(slots=True)
 class _Series:
-    """The children of one monitor, looked up once."""
+    """What is known of one monitor."""
 
     name: str
-    seen_at: float
-    duration: Histogram
-    dns: Gauge
-    connect: Gauge
-    checks: dict[str, Counter]
-    responses: dict[int, Histogram]
+    seen_at: float = 0.0
+    dns_us: int | None = None
+    connect_us: int | None = None
+    durations: _Durations = field(default_factory=_Durations)
+    checks: dict[Outcome, int] = field(default_factory=dict)
+    responses: dict[int, _Durations] = field(default_factory=dict)
 
 
-class WebsiteSeries:
-    """Moves the website metrics of one process, for at most `limit` monitors; one unseen for an hour makes room for another."""
+class WebsiteSeries(Collector):
+    """Keeps the website metrics of one process, for at most `limit` monitors; one unseen for an hour makes room for another."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -38,24 +76,50 @@ class WebsiteSeries:
 
     def count(self, applied: Applied, now: datetime) -> None:
         """Count what was committed at `now`. A gap counts once, however long it was."""
+        now_s = now.timestamp()
         for monitor in applied.missed:
-            if series := self._of(monitor, now.timestamp()):
-                _checks(series, str(monitor.uid), Outcome.UNKNOWN.label).inc()
+            if series := self._of(monitor, now_s):
+                _count_check(series, Outcome.UNKNOWN)
         for done, step in applied.judged:
-            if series := self._of(done.job.monitor, now.timestamp()):
+            if series := self._of(done.job.monitor, now_s):
                 _observe(series, done)
             if step.transition:
                 _count_transition(done.job.monitor, step)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: several of a process, one after the other, have the same names."""
+        return ()
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        """The samples of this moment."""
+        known = list(self._series.items())
+        checks = CounterMetricFamily(**_about(metrics.WEBSITE_CHECKS))
+        durations = HistogramMetricFamily(**_about(metrics.WEBSITE_CHECK_DURATION))
+        responses = HistogramMetricFamily(**_about(metrics.WEBSITE_RESPONSE_TIME))
+        dns = GaugeMetricFamily(**_about(metrics.WEBSITE_DNS_TIME))
+        connect = GaugeMetricFamily(**_about(metrics.WEBSITE_TCP_TIME))
+        for uid, series in known:
+            labels = [uid, series.name]
+            for outcome, number in list(series.checks.items()):
+                checks.add_metric([*labels, outcome.label], number)
+            durations.add_metric(labels, series.durations.buckets(), series.durations.total_s)
+            for status_code, times in list(series.responses.items()):
+                responses.add_metric([*labels, str(status_code)], times.buckets(), times.total_s)
+            if series.dns_us is not None:
+                dns.add_metric(labels, series.dns_us * MICRO)
+            if series.connect_us is not None:
+                connect.add_metric(labels, series.connect_us * MICRO)
+        yield from (checks, durations, responses, dns, connect)
 
     def _of(self, monitor: MonitorRef, now_s: float) -> _Series | None:
         uid = str(monitor.uid)
         series = self._series.pop(uid, None)
         if series and series.name != monitor.name:
-            _remove(uid, series)
             series = None
         if series is None and not self._has_room(now_s):
             return None
-        series = self._series[uid] = series or _new_series(uid, monitor.name)
+        series = self._series[uid] = series or _Series(monitor.name)
         series.seen_at = now_s
         return series
 
@@ -66,44 +130,31 @@ class WebsiteSeries:
         uid, oldest = next(iter(self._series.items()), ("", None))
         if oldest is None or now_s - oldest.seen_at < FORGET_AFTER_S:
             return False
-        _remove(uid, self._series.pop(uid))
+        del self._series[uid]
         return True
 
 
-def _new_series(uid: str, name: str) -> _Series:
-    return _Series(
-        name=name,
-        seen_at=0.0,
-        duration=metrics.WEBSITE_CHECK_DURATION.labels(uid, name),
-        dns=metrics.WEBSITE_DNS_TIME.labels(uid, name),
-        connect=metrics.WEBSITE_TCP_TIME.labels(uid, name),
-        checks={},
-        responses={},
-    )
+def _about(metric: Counter | Gauge | Histogram) -> _About:
+    return _About(name=metric._name, documentation=metric._documentation, labels=metric._labelnames)  # noqa: SLF001  (has no getters)
 
 
 def _observe(series: _Series, done: Finished) -> None:
     found = done.result
-    uid, label = str(done.job.monitor.uid), found.outcome.label
-    _checks(series, uid, label).inc()
+    _count_check(series, found.outcome)
     if found.total_us is not None:
-        series.duration.observe(found.total_us * MICRO)
+        series.durations.observe(found.total_us * MICRO)
         if found.status_code is not None:
-            _response(series, uid, found.status_code).observe(found.total_us * MICRO)
+            if found.status_code not in series.responses:
+                series.responses[found.status_code] = _Durations()
+            series.responses[found.status_code].observe(found.total_us * MICRO)
     if found.dns_us is not None:
-        series.dns.set(found.dns_us * MICRO)
+        series.dns_us = found.dns_us
     if found.connect_us is not None:
-        series.connect.set(found.connect_us * MICRO)
+        series.connect_us = found.connect_us
 
 
-def _checks(series: _Series, uid: str, label: str) -> Counter:
-    return series.checks.get(label) or series.checks.setdefault(label, metrics.WEBSITE_CHECKS.labels(uid, series.name, label))
-
-
-def _response(series: _Series, uid: str, status_code: int) -> Histogram:
-    if status_code not in series.responses:
-        series.responses[status_code] = metrics.WEBSITE_RESPONSE_TIME.labels(uid, series.name, str(status_code))
-    return series.responses[status_code]
+def _count_check(series: _Series, outcome: Outcome) -> None:
+    series.checks[outcome] = series.checks.get(outcome, 0) + 1
 
 
 def _count_transition(monitor: MonitorRef, step: Step) -> None:
@@ -115,13 +166,3 @@ def _count_transition(monitor: MonitorRef, step: Step) -> None:
             metrics.RECOVERY_EVENTS.labels(uid, monitor.name, monitor.kind).inc()
             if step.down_since:
                 metrics.DOWNTIME_DURATION.labels(uid, monitor.name).observe((at - step.down_since).total_seconds())
-
-
-def _remove(uid: str, series: _Series) -> None:
-    metrics.WEBSITE_CHECK_DURATION.remove(uid, series.name)
-    metrics.WEBSITE_DNS_TIME.remove(uid, series.name)
-    metrics.WEBSITE_TCP_TIME.remove(uid, series.name)
-    for label in series.checks:
-        metrics.WEBSITE_CHECKS.remove(uid, series.name, label)
-    for status_code in series.responses:
-        metrics.WEBSITE_RESPONSE_TIME.remove(uid, series.name, str(status_code))

@@ -168,6 +168,26 @@ def test_an_answer_is_asked_for_again_when_its_time_is_over_whatever_c_ares_kept
     run(test)
 
 
+def test_a_channel_ends_after_so_many_questions_and_those_open_are_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.adapters.resolver.CHANNEL_QUESTIONS", 4)
+
+    async def test() -> None:
+        async with naming({}, otherwise=Zone(("192.0.2.1",))) as server:
+            resolver = resolver_of(server, tmp_path)
+            asking = [asyncio.create_task(resolver.resolve(f"n{number}.test", 5)) for number in range(2)]
+            await asyncio.sleep(0)
+            first = resolver._channel
+            asking += [asyncio.create_task(resolver.resolve(f"n{number}.test", 5)) for number in range(2, 4)]
+            await asyncio.sleep(0)
+            assert resolver._channel is not first
+            assert {found.addresses for found in await asyncio.gather(*asking)} == {("192.0.2.1",)}
+            await resolver.close()
+
+    run(test)
+
+
 def test_the_cache_is_bounded(tmp_path: Path) -> None:
     async def test() -> None:
         async with naming({}, otherwise=Zone(("192.0.2.1",))) as server:

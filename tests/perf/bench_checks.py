@@ -228,6 +228,7 @@ def stack_of_servers() -> Iterator[Bench]:
             "AWS_ENDPOINT_URL": stack.enter_context(canned_aws()),
             "NAME_SERVERS": f"127.0.0.1:{sites.names_port}",
             "CA_FILE": str(sites.ca_file),
+            "MALLOC_ARENA_MAX": "2",  # as one box and the containers have it
         }
         fleet = Fleet(folder, environ)
         stack.callback(fleet.close)
