@@ -35,21 +35,38 @@ class HostileServer:
 
 
 @asynccontextmanager
-async def serving(scripts: dict[str, bytes | Script], tls: ssl.SSLContext | None = None) -> AsyncIterator[HostileServer]:
+async def serving(
+    scripts: dict[str, bytes | Script], tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[HostileServer]:
     """Serve `scripts` by path: bytes are sent and the connection is closed; a script does as it likes."""
+    requests: list[str] = []
+    was_asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        requests.append(head)
+        was_asked.set()
+        script = scripts.get(head.split(" ")[1], answer("404 Not Found"))
+        if isinstance(script, bytes):
+            writer.write(script)
+            await writer.drain()
+        else:
+            await script(reader, writer)
+
+    async with accepting(serve, tls, host=host, port=port) as bound:
+        yield HostileServer(bound, requests, was_asked)
+
+
+@asynccontextmanager
+async def accepting(
+    script: Script, tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[int]:
+    """Run `script` for every connection, before anything was read from it. Yields the port."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            hostile.requests.append(head)
-            hostile.was_asked.set()
-            script = scripts.get(head.split(" ")[1], answer("404 Not Found"))
-            if isinstance(script, bytes):
-                writer.write(script)
-                await writer.drain()
-            else:
-                await script(reader, writer)
+            await script(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the other side went away, which is its right
         finally:
@@ -60,10 +77,9 @@ async def serving(scripts: dict[str, bytes | Script], tls: ssl.SSLContext | None
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls, backlog=1024)
-    hostile = HostileServer(server.sockets[0].getsockname()[1])
+    server = await asyncio.start_server(connected, host, port, ssl=tls, backlog=1024)
     try:
-        yield hostile
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in list(tasks):
@@ -219,6 +235,8 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
     ca_file: Path
+    chain: bytes = b""
+    """What servers send beside their own certificate (PEM)."""
 
     @classmethod
     def create(cls, folder: Path) -> "Authority":
@@ -232,6 +250,18 @@ class Authority:
         ca_file = folder / "authority.pem"
         ca_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         return cls(folder, key, signed, ca_file)
+
+    def intermediate(self, *, begins_in_days: int = -100, ends_in_days: int = 100) -> "Authority":
+        """An authority below this one, whose servers send its certificate too."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        begins, ends = now + timedelta(days=begins_in_days), now + timedelta(days=ends_in_days)
+        builder = _builder(_name("Hostile Intermediate"), self.certificate.subject, key, begins, ends)
+        signed = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
+            self.key, hashes.SHA256()
+        )
+        chain = signed.public_bytes(serialization.Encoding.PEM)
+        return Authority(self.folder, key, signed, self.ca_file, chain)
 
     def server(self, *, host: str = "localhost", begins_in_days: int = -10, ends_in_days: int = 30) -> ssl.SSLContext:
         """A server context whose certificate is for `host` and signed by this authority."""
@@ -256,6 +286,7 @@ class Authority:
         pair.write_bytes(
             key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
             + certificate.public_bytes(serialization.Encoding.PEM)
+            + self.chain
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair)

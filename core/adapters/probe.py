@@ -15,19 +15,19 @@ import pycurl
 from core.adapters.probe_addresses import AddressFilter
 from core.adapters.probe_certificates import CertificateMemory, read_not_after
 from core.adapters.probe_check import Check
-from core.adapters.probe_extras import equip, examined, host_for, is_elsewhere, of_family
+from core.adapters.probe_extras import carry_cookies, equip, examined, host_for, is_elsewhere, of_family
 from core.adapters.probe_handle import Handle
 from core.adapters.probe_head import Head
+from core.adapters.probe_redirects import REDIRECTS, redirected
 from core.adapters.probe_transfers import OK, Transfers, TransfersAborted
 from core.adapters.probe_verdicts import UP, Failure, Verdict, down, ends_without_a_word, from_errno, has_route, judge, unknown
 from core.adapters.resolver import Resolution, Resolver
 from core.domain.assertions import needs_certificate
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult, is_accepted
-from core.domain.urls import BadUrl, NormalisedUrl, normalise, resolve_location
+from core.domain.urls import BadUrl, NormalisedUrl, normalise
 
 IDLE_HANDLES: Final = 128
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SHUTTING_DOWN: Final = unknown(Reason.SHUTTING_DOWN, "we are shutting down")
 _NAMES_OF_THEIRS: Final = frozenset({Reason.DNS_NXDOMAIN, Reason.DNS_NO_DATA, Reason.DNS_FAILURE})
 
@@ -85,7 +85,8 @@ class ProbeEngine:
 
     async def _hop(self, check: Check, url: NormalisedUrl) -> Verdict | NormalisedUrl:
         """One transfer to one URL: the verdict, or the URL that it redirects to."""
-        check.address = check.status_code = None
+        check.address = check.status_code = check.http_version = None
+        check.body_bytes = 0
         addresses = await self._addresses(check, url)
         if isinstance(addresses, Verdict):
             return addresses
@@ -105,6 +106,8 @@ class ProbeEngine:
             )
             if options is not None:
                 equip(handle, check, options, url)
+            if check.cookies is not None:
+                carry_cookies(handle, check, url)
             code, message = await self._transfers.run(handle.curl)
             step = self._after(check, url, handle, code, message)
         except BaseException:
@@ -153,6 +156,8 @@ class ProbeEngine:
     def _after(self, check: Check, url: NormalisedUrl, handle: Handle, code: int, message: str) -> Verdict | NormalisedUrl:
         check.address = handle.address
         check.status_code = handle.head.status_code
+        check.http_version = handle.head.http_version
+        check.body_bytes = handle.body_bytes
         connected = check.add_transfer(handle.curl, answered=handle.head.status_code is not None)
         if url.scheme == "https":
             self._see_certificate(check, url, handle)
@@ -182,8 +187,8 @@ def _answered(check: Check, url: NormalisedUrl, handle: Handle) -> Verdict | Nor
     status = head.status_code
     if status is None or not head.is_complete:
         return down(Reason.PROTOCOL_ERROR, "the answer ended within its head")
-    if request.follow_redirects and status in _REDIRECTS and head.location:
-        return _redirected(check, url, status, head.location)
+    if request.follow_redirects and status in REDIRECTS and head.location:
+        return redirected(check, url, status, head)
     if is_accepted(status, request.accepted_status):
         return UP if request.options is None else examined(check, request.options, url, handle)
     return down(Reason.HTTP_STATUS, f"status {status}")
@@ -196,19 +201,6 @@ def _asks_for_certificate(check: Check, url: NormalisedUrl) -> bool:
 
 def _ended_with_the_connection(head: Head, code: int, message: str) -> bool:
     return head.is_complete and not head.is_delimited and ends_without_a_word(code, message)
-
-
-def _redirected(check: Check, url: NormalisedUrl, status: int, location: bytes) -> Verdict | NormalisedUrl:
-    try:
-        following = normalise(resolve_location(url.url, location))
-    except BadUrl as error:
-        return down(Reason.PROTOCOL_ERROR, f"{url.url} redirects to a URL that cannot be checked: {error.message}")
-    if len(check.redirects) >= check.request.max_redirects:
-        return down(Reason.REDIRECT_LIMIT, f"more than {check.request.max_redirects} redirects, the last to {following.url}")
-    check.redirects.append(following.url)
-    if (status == 303 and check.method != "HEAD") or (status in (301, 302) and check.method == "POST"):  # noqa: PLR2004  (RFC 9110)
-        check.method = "GET"
-    return following
 
 
 def _unresolved(host: str, resolution: Resolution) -> Verdict:

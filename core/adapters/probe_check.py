@@ -1,13 +1,15 @@
 """One check on its way: what it has cost so far, and where it has been."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
 import pycurl
 
+from core.adapters.probe_cookies import CookieMemory
 from core.adapters.probe_verdicts import Verdict
-from core.domain.probes import ProbeRequest, ProbeResult, clean_text
+from core.domain.probes import Hop, ProbeRequest, ProbeResult, clean_text
 
 
 class Check:
@@ -16,10 +18,15 @@ class Check:
     __slots__ = (
         "address",
         "began",
+        "body_bytes",
         "certificate_not_after",
         "connect_us",
+        "cookies",
         "dns_us",
         "first_byte_us",
+        "hops",
+        "http_version",
+        "is_downgraded",
         "method",
         "redirects",
         "request",
@@ -34,6 +41,11 @@ class Check:
         self.started_at = datetime.now(UTC)
         self.began = monotonic()
         self.redirects: list[str] = []
+        self.hops: list[Hop] = []
+        self.is_downgraded = False
+        self.cookies: CookieMemory | None = None
+        self.http_version: str | None = None
+        self.body_bytes = 0
         self.address: str | None = None
         self.status_code: int | None = None
         self.certificate_not_after: datetime | None = None
@@ -63,6 +75,16 @@ class Check:
             self.first_byte_us = (self.first_byte_us or 0) + waited
         return True
 
+    def leave(self, url: str, following: str, status: int, cookies: Sequence[bytes]) -> None:
+        """Go on from `url`, which has redirected with `status` and `cookies`. The method changes as RFC 9110 has it."""
+        self.redirects.append(following)
+        self.hops.append(Hop(url, self.address, status))
+        if cookies:
+            self.cookies = self.cookies or CookieMemory()
+            self.cookies.learn(url, cookies)
+        if (status == 303 and self.method != "HEAD") or (status in (301, 302) and self.method == "POST"):  # noqa: PLR2004  (of the RFC)
+            self.method = "GET"
+
     def result(self, verdict: Verdict) -> ProbeResult:
         """The check has ended."""
         return ProbeResult(
@@ -78,5 +100,9 @@ class Check:
             total_us=int((monotonic() - self.began) * 1_000_000),
             address=self.address,
             redirects=tuple(self.redirects),
+            hops=tuple(self.hops),
+            is_downgraded=self.is_downgraded,
+            http_version=self.http_version,
+            body_bytes=self.body_bytes,
             certificate_not_after=self.certificate_not_after,
         )

@@ -21,6 +21,7 @@ from core.domain.urls import DEFAULT_PORTS, NormalisedUrl, normalise
 ASSERTED_BODY_LIMIT: Final = 1024 * 1024
 """Bytes of a decoded body that assertions get to see."""
 _V6: Final = 6
+_COOKIE: Final = "cookie"
 _TLS_VERSIONS: Final = {"1.2": pycurl.SSLVERSION_TLSv1_2, "1.3": pycurl.SSLVERSION_TLSv1_3}
 
 
@@ -32,6 +33,8 @@ def equip(handle: Handle, check: Check, options: RequestOptions, url: Normalised
     handle.equipped = True
     handle.head = WholeHead()
     setopt(pycurl.HTTPHEADER, list(_header_lines(options, trusted=trusted, sends_body=sends_body)))
+    if trusted and (cookies := _own_cookies(options)):
+        setopt(pycurl.COOKIE, cookies)
     if sends_body and options.body is not None:
         setopt(pycurl.POSTFIELDS, options.body.encode())
     if trusted and isinstance(options.auth, Digest):
@@ -48,6 +51,19 @@ def equip(handle: Handle, check: Check, options: RequestOptions, url: Normalised
     if needs_body(options.assertions):
         handle.keep_body(ASSERTED_BODY_LIMIT)
         setopt(pycurl.ACCEPT_ENCODING, "")  # all that libcurl can decode; what is counted and kept is decoded
+
+
+def carry_cookies(handle: Handle, check: Check, url: NormalisedUrl) -> None:
+    """Let a hop have the cookies that earlier ones were given, beside those of the options; a given one replaces that of its name."""
+    given = check.cookies.pairs(url.url) if check.cookies else ""
+    if not given:
+        return
+    names = {pair.partition("=")[0] for pair in given.split("; ")}
+    options = check.request.options
+    own = _own_cookies(options) if options and _is_trusted(check, url) else ""
+    kept = [pair for pair in own.split("; ") if pair and pair.partition("=")[0] not in names]
+    handle.equipped = True
+    handle.curl.setopt(pycurl.COOKIE, "; ".join([*kept, given]).encode("latin-1"))
 
 
 def is_same_site(first: NormalisedUrl, url: NormalisedUrl) -> bool:
@@ -109,12 +125,18 @@ def _slow(check: Check, limit_ms: int | None) -> Verdict | None:
 def _header_lines(options: RequestOptions, *, trusted: bool, sends_body: bool) -> Iterator[str]:
     """In libcurl's syntax: a header without a value ends in a semicolon."""
     for header in options.headers:
+        if header.name.lower() == _COOKIE:
+            continue
         stays = (trusted or not header.is_secret) and (sends_body or not header.name.lower().startswith("content-"))
         if stays:
             value = header.value.strip()
             yield f"{header.name}: {value}" if value else f"{header.name};"
     if trusted and (credentials := _credentials(options.auth)):
         yield f"Authorization: {credentials}"
+
+
+def _own_cookies(options: RequestOptions) -> str:
+    return next((header.value.strip() for header in options.headers if header.name.lower() == _COOKIE), "")
 
 
 def _credentials(auth: Auth | None) -> str | None:

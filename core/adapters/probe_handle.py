@@ -45,6 +45,7 @@ class Handle:
         self.address: str | None = None
         self.refused: str | None = None
         self.local_errno = 0
+        self.body_bytes = 0
         self.stopped = False
         self.head = Head()
         self.reads_certificate = False
@@ -54,7 +55,6 @@ class Handle:
         self._name = f"check-{number}.invalid"
         self._guard = guard
         self._ca_file = ca_file
-        self._body_bytes = 0
         self._method = "GET"
         self._port = 0
         self._prepare()
@@ -90,7 +90,7 @@ class Handle:
     ) -> None:
         """Prepare for one hop. `addresses` are all that libcurl will ever know of the host's name."""
         self.address = self.refused = None
-        self.local_errno = self._body_bytes = 0
+        self.local_errno = self.body_bytes = 0
         self.stopped = False
         self.head = Head()
         if method != self._method:
@@ -161,10 +161,10 @@ class Handle:
         return 0
 
     def _on_body(self, data: bytes) -> int | None:
-        self._body_bytes += len(data)
+        self.body_bytes += len(data)
         if self.body is not None:
             self.body += data[: self._body_limit - len(self.body)]
-        if self.head.is_redirect or self._body_bytes >= self._body_limit:
+        if self.head.is_redirect or self.body_bytes >= self._body_limit:
             self.stopped = True
             return 0
         return None

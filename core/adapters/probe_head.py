@@ -3,21 +3,38 @@
 import re
 from typing import Final, override
 
-_STATUS_LINE: Final = re.compile(rb"HTTP/[0-9](?:\.[0-9])? ([1-9][0-9]{2})(?: .*)?\r?\n?", re.DOTALL)
-_LOCATION: Final = b"location:"
+_STATUS_LINE: Final = re.compile(rb"HTTP/(1\.[01]|[23]) ([1-9][0-9]{2})(?: .*)?\r?\n?", re.DOTALL)
+_VERSIONS: Final = {b"1.0": "1.0", b"1.1": "1.1", b"2": "2", b"3": "3"}
 _DELIMITERS: Final = (b"content-length:", b"transfer-encoding:")
 _LONGEST_NAME: Final = max(map(len, _DELIMITERS))
 
+MOST_COOKIES: Final = 50
+LONGEST_COOKIE: Final = 4096
+
 
 class Head:
-    """What a check needs of the head; each interim answer (1xx) starts it anew. Not `is_delimited`: the body ends with the connection."""
+    """What a check needs of the head; each interim answer (1xx) starts it anew. Not `is_delimited`: the body ends with the connection.
 
-    __slots__ = ("bad_status_line", "is_complete", "is_delimited", "is_redirect", "location", "status_code")
+    `location` and `cookies` (the values of Set-Cookie) are read of redirects only.
+    """
+
+    __slots__ = (
+        "bad_status_line",
+        "cookies",
+        "http_version",
+        "is_complete",
+        "is_delimited",
+        "is_redirect",
+        "location",
+        "status_code",
+    )
 
     def __init__(self) -> None:
         self.status_code: int | None = None
         self.bad_status_line: bytes | None = None
+        self.http_version: str | None = None
         self.location: bytes | None = None
+        self.cookies: list[bytes] = []
         self.is_redirect = False
         self.is_complete = False
         self.is_delimited = False
@@ -29,11 +46,19 @@ class Head:
         name = line[:_LONGEST_NAME].lower()
         if name.startswith(_DELIMITERS):
             self.is_delimited = True
-        elif name.startswith(_LOCATION):
-            self.location = line[len(_LOCATION) :].strip()
         elif line in (b"\r\n", b"\n"):
             self.is_complete = True
+        elif self.is_redirect:
+            self._see_where(line)
         return True
+
+    def _see_where(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        match name.lower():
+            case b"location":
+                self.location = value.strip()
+            case b"set-cookie" if len(self.cookies) < MOST_COOKIES and len(value) <= LONGEST_COOKIE:
+                self.cookies.append(value.strip())
 
     def _start(self, line: bytes) -> bool:
         status = _STATUS_LINE.fullmatch(line)
@@ -42,7 +67,8 @@ class Head:
         if status is None:
             self.bad_status_line = line
             return False
-        self.status_code = int(status[1])
+        self.http_version = _VERSIONS[status[1]]
+        self.status_code = int(status[2])
         self.is_redirect = 300 <= self.status_code < 400  # noqa: PLR2004  (the 3xx of HTTP)
         return True
 

@@ -56,6 +56,7 @@ class Reason(IntEnum):
     REDIRECT_LIMIT = 43
     PROTOCOL_ERROR = 44
     EMPTY_REPLY = 45
+    INSECURE_REDIRECT = 46
     # what the answer is like
     ASSERTION_KEYWORD = 50
     ASSERTION_REGEX = 51

@@ -84,6 +84,7 @@ type Auth = Basic | Digest | Bearer
 class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """`connect_timeout_ms` covers connecting and TLS. A check that took longer than `degraded_after_ms` is up, but degraded.
 
+    With `refuse_downgrade` a redirect from https to http is down; otherwise it is followed.
     `connect_to` is a host name or address to connect to in place of the URL's, which stays in the Host header and in TLS.
     """
 
@@ -96,6 +97,7 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     client_certificate: ClientCertificate | None = None
     connect_timeout_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] | None = None
     degraded_after_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] | None = None
+    refuse_downgrade: bool = False
     assertions: Annotated[tuple[Assertion, ...], msgspec.Meta(max_length=20)] = ()
 
     @property

@@ -31,6 +31,7 @@ _PLAIN = re.compile(
     re.ASCII,
 )
 """URLs that are in their one form already: most of them, and much cheaper to recognise than to make."""
+_WHOLE = re.compile("https?://", re.ASCII | re.IGNORECASE)
 _KEPT_IN_PATHS = "/%:=&?~+!$,;'@()*[]"
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _ACE = "xn--"
@@ -101,8 +102,11 @@ def resolve_location(base: str, location: bytes) -> str:
     Raises:
         BadUrl: the header does not hold a URL.
     """
+    text = quote(location, safe=_PRINTABLE)
+    if _WHOLE.match(text):  # urljoin would take `http://` for a relative URL
+        return text
     try:
-        return urljoin(base, quote(location, safe=_PRINTABLE))
+        return urljoin(base, text)
     except ValueError as error:
         raise BadUrl("host", f"the URL has no valid host: {error}") from error
 

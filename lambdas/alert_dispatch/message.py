@@ -34,6 +34,7 @@ REASONS: Final = {
     "body_limit": "The answer was too large.",
     "redirect_limit": "There were too many redirects.",
     "protocol_error": "The answer was not valid HTTP.",
+    "insecure_redirect": "A redirect led from https to http.",
     "empty_reply": "The connection was closed without an answer.",
     "assertion_keyword": "A text was missing in the answer, or should not have been there.",
     "assertion_regex": "The answer did not match a pattern, or should not have.",

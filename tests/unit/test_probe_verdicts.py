@@ -148,15 +148,23 @@ def test_the_head_of_the_last_answer_counts() -> None:
     head = Head()
     for line in (b"HTTP/1.1 103 Early Hints\r\n", b"Location: /hint\r\n", b"Content-Length: 3\r\n", b"\r\n"):
         assert head.take(line)
-    assert (head.status_code, head.location, head.is_complete, head.is_delimited) == (103, b"/hint", True, True)
-    for line in (b"HTTP/1.1 302\r\n", b"LOCATION:  /x \r\n"):
+    assert (head.status_code, head.location, head.is_complete, head.is_delimited) == (103, None, True, True)
+    for line in (b"HTTP/1.1 302\r\n", b"LOCATION:  /x \r\n", b"set-cookie: a=b\r\n", b"Set-Cookie2: no\r\n"):
         assert head.take(line)
     assert (head.status_code, head.location, head.is_complete, head.is_delimited) == (302, b"/x", False, False)
-    assert head.is_redirect
+    assert (head.is_redirect, head.cookies, head.http_version) == (True, [b"a=b"], "1.1")
 
 
 @pytest.mark.parametrize(
-    "line", [b"HTTP/1.1 2000 OK\r\n", b"HTTP/1.1 20\r\n", b"HTTP/1.1\r\n", b"HTTP/1.1 099 x\r\n", b"HTTP/1.1 200OK\r\n"]
+    "line",
+    [
+        b"HTTP/1.1 2000 OK\r\n",
+        b"HTTP/1.1 20\r\n",
+        b"HTTP/1.1\r\n",
+        b"HTTP/1.1 099 x\r\n",
+        b"HTTP/1.1 200OK\r\n",
+        b"HTTP/3.7 200 OK\r\n",
+    ],
 )
 def test_a_line_without_three_digits_is_no_status_line(line: bytes) -> None:
     head = Head()
