@@ -18,7 +18,24 @@ from tests.probing import ask, check_one, checking, run
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "10.0.0.1", "0"]
+    "host",
+    [
+        *(
+            "127.0.0.1",
+            "127.1",
+            "0x7f.1",
+            "0177.0.0.1",
+            "2130706433",
+            "017700000001",
+            "127.0.0.1.",
+            "%31%32%37.0.0.1",
+            "127。0。0。1",
+        ),
+        *("localhost", "LOCALHOST.", "loc%61lhost", "\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54", "a.localhost"),
+        *("10.0.0.1", "0", "169.254.169.254", "[::]", "[::1]", "[fe80::1]", "[fd00:ec2::254]"),
+        *("[::ffff:127.0.0.1]", "[::127.0.0.1]", "[::ffff:0:127.0.0.1]", "[64:ff9b::127.0.0.1]", "[64:ff9b:1::127.0.0.1]"),
+        *("[2002:7f00:1::]", "[2001:0:808:808::80ff:fffe]", "[2001:0:7f00:1::f7f7:f7f7]", "[2a00::5efe:7f00:1]"),
+    ],
 )
 def test_a_refused_address_is_never_connected_to(host: str) -> None:
     async def test() -> None:

@@ -151,6 +151,7 @@ def test_literal_addresses_are_told_from_names() -> None:
         (b"../z", "http://example.com/z"),
         (b"//other.example/", "http://other.example/"),
         (b"https://other.example", "https://other.example/"),
+        (b"HTTPS://other.example/../a", "https://other.example/../a"),
         (b"/a b", "http://example.com/a%20b"),
         ("/\u00fc".encode(), "http://example.com/%C3%BC"),
         (b"/\xfc", "http://example.com/%FC"),
@@ -162,10 +163,40 @@ def test_a_location_is_read_against_the_url_it_came_from(location: bytes, expect
     assert normalise(resolve_location("http://example.com/x/y", location)).url == expected
 
 
-@pytest.mark.parametrize("location", [b"http://[::1/", b"javascript:alert(1)", b"mailto:a@b", b"http://b\xfccher.de/"])
+@pytest.mark.parametrize(
+    "location",
+    [b"http://", b"http:///etc", b"https:///", b"http://[::1/", b"javascript:alert(1)", b"mailto:a@b", b"http://b\xfccher.de/"],
+)
 def test_a_location_that_is_no_url_to_check_is_refused(location: bytes) -> None:
     with pytest.raises(BadUrl):
         normalise(resolve_location("http://example.com/", location))
+
+
+@st.composite
+def spellings(draw: st.DrawFn, address: IPv4Address) -> str:
+    """One of the ways to write an IPv4 address in a URL: fewer parts, other bases, other digits and dots, percent signs."""
+    number = int(address)
+    kept = draw(st.integers(0, 3))
+    parts = [number >> (24 - 8 * place) & 255 for place in range(kept)] + [number & (1 << (32 - 8 * kept)) - 1]
+    forms = [draw(st.sampled_from([str(part), hex(part), f"0X{part:08X}", f"0{part:o}"])) for part in parts]
+    text = draw(st.sampled_from([".", "\u3002", "\uff0e", "\uff61", "%2e"])).join(forms)
+    text += draw(st.sampled_from(["", "."]))
+    digit = draw(st.sampled_from(["{}", "%3{}", "fullwidth", "mathematical"]))
+    zero = {"fullwidth": 0xFF10, "mathematical": 0x1D7CE}.get(digit)
+    spelt = [chr(zero + number) if zero else digit.format(number) for number in range(10)]
+    return text if "%" in text else "".join(spelt[int(each)] if each.isdigit() else each for each in text)
+
+
+@given(st.data(), st.ip_addresses(v=4))
+def test_an_ipv4_address_is_known_however_it_is_written(data: st.DataObject, address: IPv4Address) -> None:
+    assert normalise(f"http://{data.draw(spellings(address))}/").host == str(address)
+
+
+@given(st.ip_addresses(v=6), st.booleans())
+def test_an_ipv6_address_is_known_however_it_is_written(address: IPv6Address, mixed: bool) -> None:
+    tail = IPv4Address(int(address) & 0xFFFFFFFF)
+    text = f"{':'.join(address.exploded.split(':')[:6])}:{tail}" if mixed else address.exploded.upper()
+    assert normalise(f"http://[{text}]/").host == str(address)
 
 
 hosts = st.from_regex(r"[a-z0-9_.-]{1,30}", fullmatch=True)
