@@ -1,4 +1,4 @@
-"""Targets that answer badly or not at all, and TLS that fails: each is told apart."""
+"""Connections and TLS that fail, each told apart. What bad answers are found to be is in `tests/parity`."""
 
 import socket
 import ssl
@@ -10,62 +10,15 @@ import pytest
 from core.domain.outcomes import Outcome, Reason
 from tests.hostile import (
     Authority,
-    Script,
     Zone,
     answer,
-    drip,
-    hang,
     naming,
     one_secure_connection,
-    send_then_hang,
-    send_then_reset,
     serving,
 )
-from tests.probing import ask, check_one, checking, run
+from tests.probing import ask, checking, run
 
-# --- what answers badly --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("script", "reason"),
-    [
-        pytest.param(hang, Reason.TIMEOUT, id="never answers"),
-        pytest.param(send_then_hang(b"HTTP/1.1 200 OK\r\nServer: x"), Reason.TIMEOUT, id="stops within the headers"),
-        pytest.param(
-            send_then_hang(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), Reason.TIMEOUT, id="stops within the body"
-        ),
-        pytest.param(drip(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000, 0.05), Reason.TIMEOUT, id="drips headers"),
-        pytest.param(b"", Reason.EMPTY_REPLY, id="closes without a byte"),
-        pytest.param(send_then_reset(b""), Reason.CONNECTION_RESET, id="resets before the headers"),
-        pytest.param(
-            send_then_reset(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nabc"), Reason.CONNECTION_RESET, id="resets in the body"
-        ),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", Reason.PROTOCOL_ERROR, id="half a body"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nServer: x\r\n", Reason.PROTOCOL_ERROR, id="half the headers"),
-        pytest.param(b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n", Reason.PROTOCOL_ERROR, id="four digits"),
-        pytest.param(b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n", Reason.PROTOCOL_ERROR, id="two digits"),
-        pytest.param(b"HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n", Reason.PROTOCOL_ERROR, id="no digits"),
-        pytest.param(b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n", Reason.PROTOCOL_ERROR, id="status zero"),
-        pytest.param(b"HTTP/9.9 200 OK\r\nContent-Length: 0\r\n\r\n", Reason.PROTOCOL_ERROR, id="unknown version"),
-        pytest.param(b"220 mail.example.com ESMTP\r\n", Reason.PROTOCOL_ERROR, id="another protocol"),
-        pytest.param(b"\x00\xff\xfe" * 100, Reason.PROTOCOL_ERROR, id="noise"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", Reason.PROTOCOL_ERROR, id="negative length"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n", Reason.PROTOCOL_ERROR, id="bad chunk"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", Reason.PROTOCOL_ERROR, id="half a chunk"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 500_000 + b"\r\n\r\n", Reason.PROTOCOL_ERROR, id="a huge header"),
-        pytest.param(
-            b"HTTP/1.1 200 OK\r\n" + b"X: yyyyyyyyyyyy\r\n" * 50_000 + b"\r\n", Reason.PROTOCOL_ERROR, id="many headers"
-        ),
-        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000, Reason.PROTOCOL_ERROR, id="interim answers for ever"),
-    ],
-)
-def test_what_is_no_answer_is_down_with_its_reason(script: bytes | Script, reason: Reason) -> None:
-    result, _ = check_one(script, timeout_ms=1000)
-    assert (result.outcome, result.reason) == (Outcome.DOWN, reason)
-    assert result.detail
-    assert result.detail.isprintable()
-    assert result.total_us is not None
-    assert result.total_us < 2_000_000
+# --- connections ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_port_where_nobody_listens_is_refused() -> None:
