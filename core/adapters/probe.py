@@ -15,13 +15,15 @@ import pycurl
 from core.adapters.probe_addresses import AddressFilter
 from core.adapters.probe_certificates import CertificateMemory, read_not_after
 from core.adapters.probe_check import Check
-from core.adapters.probe_extras import carry_cookies, equip, examined, host_for, is_elsewhere, of_family
+from core.adapters.probe_extras import carry_cookies, equip, examined, is_elsewhere
 from core.adapters.probe_handle import Handle
 from core.adapters.probe_head import Head
+from core.adapters.probe_names import OwnNames, unresolved
+from core.adapters.probe_proxy import proxy_of, send_through, status_detail, told_apart
 from core.adapters.probe_redirects import REDIRECTS, redirected
 from core.adapters.probe_transfers import OK, Transfers, TransfersAborted
 from core.adapters.probe_verdicts import UP, Failure, Verdict, down, ends_without_a_word, from_errno, has_route, judge, unknown
-from core.adapters.resolver import Resolution, Resolver
+from core.adapters.resolver import Resolver
 from core.domain.assertions import needs_certificate
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult, is_accepted
@@ -29,7 +31,6 @@ from core.domain.urls import BadUrl, NormalisedUrl, normalise
 
 IDLE_HANDLES: Final = 128
 _SHUTTING_DOWN: Final = unknown(Reason.SHUTTING_DOWN, "we are shutting down")
-_NAMES_OF_THEIRS: Final = frozenset({Reason.DNS_NXDOMAIN, Reason.DNS_NO_DATA, Reason.DNS_FAILURE})
 
 
 class ProbeEngine:
@@ -50,6 +51,7 @@ class ProbeEngine:
         self._resolver = resolver
         self._transfers = Transfers(asyncio.get_running_loop())
         self._filter = AddressFilter(private_targets=private_targets, has_route=has_route)
+        self._own_names = OwnNames(resolver, self._filter.refused, has_route)
         self._has_route = has_route
         self._ca_file = ca_file or certifi.where()
         self._certificates = CertificateMemory()
@@ -79,6 +81,7 @@ class ProbeEngine:
         self._closed = True
         self._transfers.abort("closed")
         await self._resolver.close()
+        await self._own_names.close()
         self._transfers.close()
         while self._idle:
             self._idle.pop().close()
@@ -98,7 +101,7 @@ class ProbeEngine:
         try:
             handle.aim(
                 url,
-                addresses,
+                check.behind or addresses,
                 method=check.method,
                 timeout_ms=left_ms,
                 verify_tls=check.request.verify_tls,
@@ -106,6 +109,8 @@ class ProbeEngine:
             )
             if options is not None:
                 equip(handle, check, options, url)
+                if options.proxy is not None:
+                    send_through(handle, options.proxy, addresses)
             if check.cookies is not None:
                 carry_cookies(handle, check, url)
             code, message = await self._transfers.run(handle.curl)
@@ -131,27 +136,25 @@ class ProbeEngine:
     async def _addresses(self, check: Check, url: NormalisedUrl) -> list[str] | Verdict:
         if self._closed:
             return _SHUTTING_DOWN
+        if check.request.options is not None:
+            found = await self._own_names.addresses(check, check.request.options, url)
+            return found if isinstance(found, Verdict) else self._filter.usable(found) or self._blocked(check, found[0])
         asked = monotonic()
-        options = check.request.options
-        host = url.host if options is None else host_for(check, options, url)
-        resolution = self._resolver.known(host)
+        resolution = self._resolver.known(url.host)
         if resolution is None:
-            resolution = await self._resolver.resolve(host, max(check.left_ms(), 1) / 1000)
+            resolution = await self._resolver.resolve(url.host, max(check.left_ms(), 1) / 1000)
         check.add_dns(monotonic() - asked)
         if resolution.reason is not Reason.OK:
-            return _unresolved(host, resolution)
-        addresses = resolution.addresses
-        if options is not None and options.ip_version is not None:
-            addresses = of_family(addresses, options.ip_version)
-            if not addresses:
-                return down(Reason.DNS_NO_DATA, f"{host} has no IPv{options.ip_version} address")
-        return self._filter.usable(addresses) or self._blocked(check, addresses[0])
+            return unresolved(url.host, resolution)
+        return self._filter.usable(resolution.addresses) or self._blocked(check, resolution.addresses[0])
 
     def _blocked(self, check: Check, address: str) -> Verdict:
-        """The first hop is the user's own setting, which says nothing about the target; a redirect is the target's doing."""
+        """The first hop and a proxy are the user's own setting, which says nothing about the target; a redirect is the target's doing."""
         check.address = address
-        outcome = Outcome.DOWN if check.redirects else Outcome.UNKNOWN
-        return Verdict(outcome, Reason.BLOCKED_ADDRESS, f"{address} is not allowed: {self._filter.refused(address)}")
+        proxied = proxy_of(check) is not None
+        outcome = Outcome.DOWN if check.redirects and not proxied else Outcome.UNKNOWN
+        name = f"the proxy {address}" if proxied else address
+        return Verdict(outcome, Reason.BLOCKED_ADDRESS, f"{name} is not allowed: {self._filter.refused(address)}")
 
     def _after(self, check: Check, url: NormalisedUrl, handle: Handle, code: int, message: str) -> Verdict | NormalisedUrl:
         check.address = handle.address
@@ -170,7 +173,10 @@ class ProbeEngine:
         if handle.local_errno:
             return from_errno(handle.local_errno)
         self._certificates.forget(url)
-        return judge(_failure(check, handle, code, message, connected=connected), self._has_route)
+        message = handle.told_without_our_name(message, url.host)
+        verdict = judge(_failure(check, handle, code, message, connected=connected), self._has_route)
+        proxy = proxy_of(check)
+        return verdict if proxy is None else told_apart(verdict, proxy, url, handle.curl, code=code, message=message)
 
     def _see_certificate(self, check: Check, url: NormalisedUrl, handle: Handle) -> None:
         if is_elsewhere(check, url):
@@ -191,7 +197,7 @@ def _answered(check: Check, url: NormalisedUrl, handle: Handle) -> Verdict | Nor
         return redirected(check, url, status, head)
     if is_accepted(status, request.accepted_status):
         return UP if request.options is None else examined(check, request.options, url, handle)
-    return down(Reason.HTTP_STATUS, f"status {status}")
+    return down(Reason.HTTP_STATUS, status_detail(check, status))
 
 
 def _asks_for_certificate(check: Check, url: NormalisedUrl) -> bool:
@@ -201,11 +207,6 @@ def _asks_for_certificate(check: Check, url: NormalisedUrl) -> bool:
 
 def _ended_with_the_connection(head: Head, code: int, message: str) -> bool:
     return head.is_complete and not head.is_delimited and ends_without_a_word(code, message)
-
-
-def _unresolved(host: str, resolution: Resolution) -> Verdict:
-    outcome = Outcome.DOWN if resolution.reason in _NAMES_OF_THEIRS else Outcome.UNKNOWN
-    return Verdict(outcome, resolution.reason, f"{host}: {resolution.detail}")
 
 
 def _failure(check: Check, handle: Handle, code: int, message: str, *, connected: bool) -> Failure:

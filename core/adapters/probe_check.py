@@ -13,11 +13,15 @@ from core.domain.probes import Hop, ProbeRequest, ProbeResult, clean_text
 
 
 class Check:
-    """Starts when it is made. The attributes are those of the result; `method` may change on the way."""
+    """Starts when it is made. The attributes are those of the result; `method` may change on the way.
+
+    `behind` are the addresses of the target that a proxy is told, where it is told one.
+    """
 
     __slots__ = (
         "address",
         "began",
+        "behind",
         "body_bytes",
         "certificate_not_after",
         "connect_us",
@@ -45,6 +49,7 @@ class Check:
         self.is_downgraded = False
         self.cookies: CookieMemory | None = None
         self.http_version: str | None = None
+        self.behind: tuple[str, ...] = ()
         self.body_bytes = 0
         self.address: str | None = None
         self.status_code: int | None = None

@@ -16,12 +16,18 @@ from core.adapters.probe_verdicts import UP, Verdict, down
 from core.domain.assertions import Evidence, first_broken, needs_body
 from core.domain.outcomes import Outcome, Reason
 from core.domain.request_options import Auth, Basic, Bearer, Digest, RequestOptions, host_to_connect_to
+from core.domain.request_route import proxy_server
 from core.domain.urls import DEFAULT_PORTS, NormalisedUrl, normalise
 
 ASSERTED_BODY_LIMIT: Final = 1024 * 1024
 """Bytes of a decoded body that assertions get to see."""
 _V6: Final = 6
 _COOKIE: Final = "cookie"
+_HTTP_VERSIONS: Final = {
+    "1.1": pycurl.CURL_HTTP_VERSION_1_1,
+    "2": pycurl.CURL_HTTP_VERSION_2TLS,
+    "3": pycurl.CURL_HTTP_VERSION_3ONLY,
+}
 _TLS_VERSIONS: Final = {"1.2": pycurl.SSLVERSION_TLSv1_2, "1.3": pycurl.SSLVERSION_TLSv1_3}
 
 
@@ -41,16 +47,24 @@ def equip(handle: Handle, check: Check, options: RequestOptions, url: Normalised
         setopt(pycurl.HTTPAUTH, pycurl.HTTPAUTH_DIGEST)
         setopt(pycurl.USERNAME, options.auth.username.encode())
         setopt(pycurl.PASSWORD, options.auth.password.encode())
-    if options.min_tls_version is not None:
-        setopt(pycurl.SSLVERSION, _TLS_VERSIONS[options.min_tls_version])
-    if trusted and options.client_certificate is not None:
-        setopt(pycurl.SSLCERT_BLOB, options.client_certificate.certificate.encode())
-        setopt(pycurl.SSLKEY_BLOB, options.client_certificate.key.encode())
+    if url.scheme == "https":
+        _equip_tls(handle, options, trusted=trusted)
     if options.connect_timeout_ms is not None:
         setopt(pycurl.CONNECTTIMEOUT_MS, options.connect_timeout_ms)
     if needs_body(options.assertions):
         handle.keep_body(ASSERTED_BODY_LIMIT)
         setopt(pycurl.ACCEPT_ENCODING, "")  # all that libcurl can decode; what is counted and kept is decoded
+
+
+def _equip_tls(handle: Handle, options: RequestOptions, *, trusted: bool) -> None:
+    setopt = handle.curl.setopt
+    if options.http_version is not None:
+        setopt(pycurl.HTTP_VERSION, _HTTP_VERSIONS[options.http_version])
+    if options.min_tls_version is not None:
+        setopt(pycurl.SSLVERSION, _TLS_VERSIONS[options.min_tls_version])
+    if trusted and options.client_certificate is not None:
+        setopt(pycurl.SSLCERT_BLOB, options.client_certificate.certificate.encode())
+        setopt(pycurl.SSLKEY_BLOB, options.client_certificate.key.encode())
 
 
 def carry_cookies(handle: Handle, check: Check, url: NormalisedUrl) -> None:
@@ -76,15 +90,21 @@ def is_same_site(first: NormalisedUrl, url: NormalisedUrl) -> bool:
 
 def host_for(check: Check, options: RequestOptions, url: NormalisedUrl) -> str:
     """The host whose addresses are connected to for `url`."""
+    if options.proxy is not None:
+        return proxy_server(options.proxy.url).host
     if options.connect_to is None or not _is_trusted(check, url):
         return url.host
     return host_to_connect_to(options.connect_to)
 
 
 def is_elsewhere(check: Check, url: NormalisedUrl) -> bool:
-    """Whether `url` is asked of another host than its own, whose certificate says nothing about other checks of `url`."""
+    """Whether `url` may be asked of another server than usual, whose certificate says nothing about other checks of `url`."""
     options = check.request.options
-    return options is not None and options.connect_to is not None and _is_trusted(check, url)
+    if options is None:
+        return False
+    if options.proxy is not None or options.name_server is not None:
+        return True
+    return options.connect_to is not None and _is_trusted(check, url)
 
 
 def _is_trusted(check: Check, url: NormalisedUrl) -> bool:
@@ -99,6 +119,8 @@ def of_family(addresses: tuple[str, ...], ip_version: int) -> tuple[str, ...]:
 def examined(check: Check, options: RequestOptions, url: NormalisedUrl, handle: Handle) -> Verdict:
     """The verdict about an answer whose status is accepted."""
     head = handle.head
+    if options.http_version is not None and head.http_version != options.http_version:
+        return down(Reason.PROTOCOL_ERROR, f"the answer is HTTP/{head.http_version}, not HTTP/{options.http_version}")
     if options.assertions and isinstance(head, WholeHead):
         if head.is_layered and needs_body(options.assertions):
             return down(Reason.PROTOCOL_ERROR, "the body is encoded more than once")

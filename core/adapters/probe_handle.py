@@ -54,7 +54,8 @@ class Handle:
         self._body_limit = BODY_LIMIT
         self._name = f"check-{number}.invalid"
         self._guard = guard
-        self._ca_file = ca_file
+        self.ca_file = ca_file
+        self._pinned: list[str] = []
         self._method = "GET"
         self._port = 0
         self._prepare()
@@ -70,7 +71,7 @@ class Handle:
         setopt(pycurl.FORBID_REUSE, 1)
         setopt(pycurl.SSL_SESSIONID_CACHE, 0)
         setopt(pycurl.SSL_EC_CURVES, KEY_SHARES)
-        setopt(pycurl.CAINFO, self._ca_file)
+        setopt(pycurl.CAINFO, self.ca_file)
         self.curl.unsetopt(pycurl.CAPATH)
         setopt(pycurl.DNS_CACHE_TIMEOUT, -1)
         setopt(pycurl.CONNECT_TO, [f"::{self._name}:"])
@@ -97,7 +98,8 @@ class Handle:
             self._set_method(method)
         setopt = self.curl.setopt
         setopt(pycurl.URL, url.url)
-        setopt(pycurl.RESOLVE, self._pins(url.port, addresses))
+        self._pinned = self._pins(url.port, addresses)
+        setopt(pycurl.RESOLVE, self._pinned)
         setopt(pycurl.TIMEOUT_MS, timeout_ms)
         self.reads_certificate = read_certificate and url.scheme == "https"
         if url.scheme == "https":
@@ -109,6 +111,15 @@ class Handle:
         """Keep `limit` bytes of the body of the coming transfer, as decoded."""
         self.body = bytearray()
         self._body_limit = limit
+
+    def pin(self, host: str, port: int, addresses: Sequence[str]) -> None:
+        """Let the coming transfer know the addresses of one more name."""
+        self._pinned.append(f"{host}:{port}:{','.join(addresses)}")
+        self.curl.setopt(pycurl.RESOLVE, self._pinned)
+
+    def told_without_our_name(self, message: str, host: str) -> str:
+        """A message of libcurl about `host`, which it knows by the handle's name."""
+        return message.replace(f" via {self._name}:{self._port}", "").replace(self._name, host)
 
     def strip(self) -> None:
         """Forget whatever was set beyond `aim`: the next check may be somebody else's."""

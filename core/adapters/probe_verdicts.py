@@ -12,6 +12,7 @@ import pycurl
 
 from core.domain.outcomes import Outcome, Reason
 
+_NOT_THE_CHAIN: Final = 1  # what libcurl says while the chain is good, so it is the name; over QUIC there is no other sign
 _X509_NOT_YET_VALID: Final = 9
 _X509_EXPIRED: Final = 10
 _X509_HOSTNAME: Final = 62
@@ -21,6 +22,7 @@ _OUR_NETWORK: Final = frozenset(
 )
 _OUR_LIMITS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _ANY_PORT: Final = 9
+_E_QUIC_CONNECT: Final = 96
 
 
 class Verdict(NamedTuple):
@@ -80,7 +82,7 @@ def judge(failure: Failure, has_route: Callable[[str], bool] = has_route) -> Ver
         return _connect(failure, has_route)
     if failure.code == pycurl.E_OPERATION_TIMEDOUT:
         return _timeout(failure)
-    if failure.code in _TLS:
+    if failure.code in TLS_CODES:
         return _tls(failure)
     if failure.code in _BROKEN_OFF and _was_reset(failure.message):
         return down(Reason.CONNECTION_RESET, "the connection was reset")
@@ -134,7 +136,7 @@ def _tls(failure: Failure) -> Verdict:
         return down(Reason.TLS_CHAIN_EXPIRED if ours_is_good else Reason.TLS_EXPIRED, failure.message)
     if failure.verify_result == _X509_NOT_YET_VALID:
         return down(Reason.TLS_NOT_YET_VALID, failure.message)
-    if failure.verify_result in (_X509_HOSTNAME, _X509_IP_ADDRESS) or "subject name" in failure.message:
+    if failure.verify_result in (_NOT_THE_CHAIN, _X509_HOSTNAME, _X509_IP_ADDRESS) or "subject name" in failure.message:
         return down(Reason.TLS_HOSTNAME, failure.message)
     return down(Reason.TLS_UNTRUSTED, failure.message)
 
@@ -157,7 +159,7 @@ def _was_reset(message: str) -> bool:
     return any(os.strerror(number) in message for number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED))
 
 
-_TLS: Final = frozenset(
+TLS_CODES: Final = frozenset(
     {
         pycurl.E_SSL_CONNECT_ERROR,
         pycurl.E_PEER_FAILED_VERIFICATION,
@@ -174,5 +176,10 @@ _PROTOCOL: Final = {
     pycurl.E_SEND_ERROR: (Reason.PROTOCOL_ERROR, "the request could not be sent"),
     pycurl.E_RECV_ERROR: (Reason.PROTOCOL_ERROR, "the answer could not be read"),
     pycurl.E_BAD_CONTENT_ENCODING: (Reason.PROTOCOL_ERROR, "the answer is encoded badly"),
-    100: (Reason.PROTOCOL_ERROR, "the head of the answer is too large"),  # CURLE_TOO_LARGE, which pycurl has no name for
+    pycurl.E_HTTP2: (Reason.PROTOCOL_ERROR, "the answer is not HTTP/2"),
+    # pycurl has no names for these: CURLE_HTTP2_STREAM, CURLE_HTTP3, CURLE_QUIC_CONNECT_ERROR, CURLE_TOO_LARGE
+    92: (Reason.PROTOCOL_ERROR, "the stream of HTTP/2 was broken off"),
+    95: (Reason.PROTOCOL_ERROR, "the answer is not HTTP/3"),
+    _E_QUIC_CONNECT: (Reason.CONNECT_FAILED, "no connection over QUIC"),
+    100: (Reason.PROTOCOL_ERROR, "the head of the answer is too large"),
 }

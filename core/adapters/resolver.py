@@ -112,6 +112,11 @@ class Resolver:
         timer.cancel()
         return resolution or await self._silence(asked_at, f"the name was not resolved within {timeout_s * 1000:.0f} ms")
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no question is open."""
+        return not self._waiters and not self._doubts
+
     async def close(self) -> None:
         """End all questions with SHUTTING_DOWN."""
         self._closed = True

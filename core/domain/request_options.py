@@ -7,9 +7,9 @@ from math import isfinite
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec.structs import replace
 
 from core.domain.assertions import Assertion, BadAssertion, check_assertions, needs_body
+from core.domain.request_route import BadRoute, Proxy, check_proxy, name_server
 from core.domain.urls import BadUrl, normalise
 
 MASK: Final = "********"
@@ -84,7 +84,9 @@ type Auth = Basic | Digest | Bearer
 class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """`connect_timeout_ms` covers connecting and TLS. A check that took longer than `degraded_after_ms` is up, but degraded.
 
-    With `refuse_downgrade` a redirect from https to http is down; otherwise it is followed.
+    The answer must be of `http_version`; 2 and 3 are spoken over https only. With `refuse_downgrade` a redirect from https to http is
+    down; otherwise it is followed. Names are resolved by `name_server` (an address, with or without a port) in place of the checker's own.
+
     `connect_to` is a host name or address to connect to in place of the URL's, which stays in the Host header and in TLS.
     """
 
@@ -93,6 +95,9 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     auth: Auth | None = None
     ip_version: Literal[4, 6] | None = None
     connect_to: Annotated[str, msgspec.Meta(min_length=1, max_length=253)] | None = None
+    http_version: Literal["1.1", "2", "3"] | None = None
+    name_server: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] | None = None
+    proxy: Proxy | None = None
     min_tls_version: Literal["1.2", "1.3"] | None = None
     client_certificate: ClientCertificate | None = None
     connect_timeout_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] | None = None
@@ -103,7 +108,8 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     @property
     def has_secrets(self) -> bool:
         """Whether anything in it must be encrypted."""
-        return self.auth is not None or self.client_certificate is not None or any(header.is_secret for header in self.headers)
+        beside_headers = (self.auth, self.client_certificate, self.proxy and self.proxy.password)
+        return any(one is not None for one in beside_headers) or any(header.is_secret for header in self.headers)
 
 
 def parse_options(given: Any) -> RequestOptions:
@@ -150,87 +156,6 @@ def load_options(text: str) -> RequestOptions:
         raise _as_bad_option(str(error)) from error
 
 
-def masked(options: RequestOptions) -> RequestOptions:
-    """What may be shown of options: each secret is `MASK`."""
-    headers = tuple(replace(header, value=MASK) if header.is_secret else header for header in options.headers)
-    certificate = options.client_certificate and replace(options.client_certificate, key=MASK)
-    return replace(options, headers=headers, auth=_masked_auth(options.auth), client_certificate=certificate)
-
-
-def merged(stored: RequestOptions, given: Mapping[str, Any]) -> RequestOptions:
-    """The options after an edit: members that are given replace those stored, and a mask means the secret that it stood for.
-
-    Raises:
-        BadOption: a mask that stands for nothing, or a member that is not usable.
-    """
-    whole = parse_options({**msgspec.to_builtins(stored), **given})
-    secrets = {header.name.lower(): header.value for header in stored.headers if header.is_secret}
-    headers = tuple(_unmasked_header(index, header, secrets) for index, header in enumerate(whole.headers))
-    certificate = _unmasked_certificate(whole.client_certificate, stored.client_certificate)
-    return replace(whole, headers=headers, auth=_unmasked_auth(whole.auth, stored.auth), client_certificate=certificate)
-
-
-def _masked_auth(auth: Auth | None) -> Auth | None:
-    match auth:
-        case Basic() | Digest():
-            return replace(auth, password=MASK)
-        case Bearer():
-            return replace(auth, token=MASK)
-    return None
-
-
-def _unmasked_header(index: int, header: Header, secrets: Mapping[str, str]) -> Header:
-    if not header.is_secret or header.value != MASK:
-        return header
-    if header.name.lower() not in secrets:
-        raise BadOption(f"headers.{index}.value", "nothing_stored", "there is no stored value to keep")
-    return replace(header, value=secrets[header.name.lower()])
-
-
-def _unmasked_auth(auth: Auth | None, stored: Auth | None) -> Auth | None:
-    if auth is None or MASK not in msgspec.to_builtins(auth).values():
-        return auth
-    match auth, stored:
-        case (Basic() | Digest(), Basic() | Digest()) if auth.password == MASK:
-            return replace(auth, password=stored.password)
-        case (Bearer(), Bearer()):
-            return replace(auth, token=stored.token)
-    raise BadOption("auth", "nothing_stored", "there is no stored secret to keep")
-
-
-def _unmasked_certificate(given: ClientCertificate | None, stored: ClientCertificate | None) -> ClientCertificate | None:
-    if given is None:
-        return None
-    if given.key == MASK:
-        if stored is None:
-            raise BadOption("client_certificate.key", "nothing_stored", "there is no stored key to keep")
-        given = replace(given, key=stored.key)
-    check_key_pair(given.certificate, given.key)
-    return given
-
-
-def check_key_pair(certificate: str, key: str) -> None:
-    """Refuse what TLS could not use.
-
-    Raises:
-        BadOption: one of them cannot be read, or they do not belong together.
-    """
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415  (its libraries: only for who has one)
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415  (only for who has one)
-    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415  (only for who has one)
-
-    try:
-        public = load_pem_x509_certificates(certificate.encode())[0].public_key()
-    except ValueError as error:
-        raise BadOption("client_certificate.certificate", "invalid", "is not a certificate in PEM") from error
-    try:
-        private = load_pem_private_key(key.encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BadOption("client_certificate.key", "invalid", "is not an unencrypted private key in PEM") from error
-    if private.public_key() != public:
-        raise BadOption("client_certificate.key", "contradiction", "does not belong to the certificate")
-
-
 def _check(options: RequestOptions) -> None:
     names = [header.name.lower() for header in options.headers]
     for index, header in enumerate(options.headers):
@@ -241,10 +166,25 @@ def _check(options: RequestOptions) -> None:
         _check_auth(options.auth, names)
     if options.connect_to is not None:
         host_to_connect_to(options.connect_to)
+    _check_route(options)
     try:
         check_assertions(options.assertions)
     except BadAssertion as bad:
         raise BadOption(f"assertions.{bad.field}", "invalid", str(bad)) from bad
+
+
+def _check_route(options: RequestOptions) -> None:
+    try:
+        if options.name_server is not None:
+            name_server(options.name_server)
+        if options.proxy is not None:
+            check_proxy(options.proxy)
+    except BadRoute as bad:
+        raise BadOption(bad.field, bad.code, bad.message) from bad
+    if options.proxy is not None and options.connect_to is not None:
+        raise BadOption("connect_to", "contradiction", "a proxy is told the host of the URL")
+    if options.proxy is not None and options.http_version == "3":
+        raise BadOption("http_version", "contradiction", "HTTP/3 does not go through a proxy")
 
 
 def host_to_connect_to(text: str) -> str:

@@ -15,19 +15,19 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.option_secrets import masked, merged
 from core.domain.request_options import (
     MASK,
     BadOption,
     RequestOptions,
     check_fit,
     load_options,
-    masked,
-    merged,
     parse_options,
 )
 
 BASIC = {"kind": "basic", "username": "joe", "password": "pw"}
 BEARER = {"kind": "bearer", "token": "t0k"}
+PROXY = {"url": "http://proxy.test:3128", "username": "joe", "password": "s3cret"}
 KEY = {"name": "X-Api-Key", "value": "s3cret"}
 
 
@@ -76,6 +76,15 @@ def regex(pattern: str) -> dict[str, Any]:
         ({"connect_to": "fe80::1%eth0"}, "connect_to", "invalid"),
         ({"connect_to": "a b"}, "connect_to", "invalid"),
         ({"connect_to": "300.1.1.1"}, "connect_to", "invalid"),
+        ({"http_version": "1.0"}, "http_version", "invalid"),
+        ({"name_server": "dns.example.com"}, "name_server", "invalid"),
+        ({"proxy": {}}, "proxy", "invalid"),
+        ({"proxy": {"url": "socks4://a:1"}}, "proxy.url", "invalid"),
+        ({"proxy": PROXY | {"username": "a:b"}}, "proxy.username", "character"),
+        ({"proxy": PROXY | {"password": "a\r\nb"}}, "proxy.password", "character"),
+        ({"proxy": {"url": "http://a:1", "password": "s3cret"}}, "proxy.username", "contradiction"),
+        ({"proxy": PROXY, "connect_to": "a"}, "connect_to", "contradiction"),
+        ({"proxy": PROXY, "http_version": "3"}, "http_version", "contradiction"),
         ({"min_tls_version": "1.1"}, "min_tls_version", "invalid"),
         ({"connect_timeout_ms": 99}, "connect_timeout_ms", "invalid"),
         ({"degraded_after_ms": True}, "degraded_after_ms", "invalid"),
@@ -133,11 +142,17 @@ def test_secrets_are_masked_and_nothing_else_is() -> None:
     assert [one["value"] for one in shown["headers"]] == [MASK, "a/b"]
     assert shown["body"] == "b"
     assert not parse_options({"headers": [{"name": "Accept", "value": "a/b"}]}).has_secrets
+    proxied = parse_options({"proxy": PROXY})
+    assert proxied.has_secrets
+    assert msgspec.to_builtins(masked(proxied)) == {"proxy": PROXY | {"password": MASK}}
+    open_proxy = parse_options({"proxy": {"url": "http://proxy.test:3128"}})
+    assert not open_proxy.has_secrets
+    assert masked(open_proxy) == open_proxy
 
 
 @pytest.mark.parametrize("auth", [BASIC, BASIC | {"kind": "digest"}, BEARER])
 def test_what_is_shown_can_be_sent_back(auth: dict[str, str]) -> None:
-    options = parse_options({"headers": [KEY], "auth": auth, "ip_version": 4})
+    options = parse_options({"headers": [KEY], "auth": auth, "ip_version": 4, "proxy": PROXY})
     assert merged(options, msgspec.to_builtins(masked(options))) == options
 
 
@@ -152,7 +167,12 @@ def test_an_edit_replaces_what_it_names_and_keeps_the_rest() -> None:
 
 @pytest.mark.parametrize(
     "given_options",
-    [{"auth": BEARER | {"token": MASK}}, {"headers": [{"name": "Cookie", "value": MASK}]}, {"auth": BASIC | {"password": MASK}}],
+    [
+        {"auth": BEARER | {"token": MASK}},
+        {"headers": [{"name": "Cookie", "value": MASK}]},
+        {"auth": BASIC | {"password": MASK}},
+        {"proxy": PROXY | {"password": MASK}},
+    ],
 )
 def test_a_mask_that_stands_for_nothing_is_refused(given_options: dict[str, Any]) -> None:
     with pytest.raises(BadOption) as refused:

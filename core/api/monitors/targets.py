@@ -5,6 +5,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from core.adapters import system_resolver
 from core.contracts.addresses import refusal
+from core.domain.request_options import BadOption, RequestOptions, host_to_connect_to
+from core.domain.request_route import name_server, proxy_server
 from core.domain.urls import BadUrl, literal_address, normalise
 
 RESOLVE_TIMEOUT_S = 2.0
@@ -30,3 +32,20 @@ def accepted_url(url: str, *, private_targets: bool, resolve: Resolve = system_r
     if reasons and all(reasons):
         raise BadUrl("refused_address", f"points to an address that is not watched: {reasons[0]}")
     return target.url
+
+
+def refuse_addresses(options: RequestOptions, *, private_targets: bool) -> None:
+    """Refuse options with an address that would never be connected to. Names are left to the probe.
+
+    Raises:
+        BadOption: with the option to blame.
+    """
+    hosts = {
+        "connect_to": options.connect_to and host_to_connect_to(options.connect_to),
+        "name_server": options.name_server and name_server(options.name_server).address,
+        "proxy.url": options.proxy and proxy_server(options.proxy.url).host,
+    }
+    for field, host in hosts.items():
+        address = literal_address(host) if host else None
+        if address is not None and (why := refusal(address, private_targets=private_targets)):
+            raise BadOption(field, "refused_address", f"is an address that is not connected to: {why}")

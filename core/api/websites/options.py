@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from typing import Any, Final, override
 
 import msgspec
+from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api import edge
 from core.api.monitors.models import Website
+from core.api.monitors.targets import refuse_addresses
 from core.api.problems import FieldError
-from core.domain.request_options import BadOption, RequestOptions, check_fit, load_options, masked, merged, parse_options
+from core.domain.option_secrets import masked, merged
+from core.domain.request_options import BadOption, RequestOptions, check_fit, load_options, parse_options
 
 type Schema = dict[str, Any]
 
@@ -50,7 +53,7 @@ class OptionsField(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(data, dict):
             raise serializers.ValidationError("must be an object", "invalid")
         try:
-            parse_options(data)
+            refuse_addresses(parse_options(data), private_targets=settings.PRIVATE_TARGETS)
         except BadOption as bad:
             raise serializers.ValidationError(nested(bad)) from bad
         return data

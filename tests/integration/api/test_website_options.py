@@ -68,6 +68,35 @@ def test_options_are_kept_and_their_secrets_never_come_out(alice: Caller) -> Non
     assert "s3cret" not in alice.client.get("/api/v1/websites/").content.decode()
 
 
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"name_server": "127.0.0.1"}, "options.name_server"),
+        ({"name_server": "[fd00:ec2::253]:53"}, "options.name_server"),
+        ({"connect_to": "169.254.169.254"}, "options.connect_to"),
+        ({"proxy": {"url": "http://0x7f.1:3128"}}, "options.proxy.url"),
+        ({"proxy": {"url": "socks5://[::ffff:10.0.0.1]:1080"}}, "options.proxy.url"),
+    ],
+)
+def test_an_address_that_is_never_connected_to_is_refused_at_once(alice: Caller, options: dict[str, Any], field: str) -> None:
+    body = {"name": "x", "url": ADDRESS, "options": options}
+    answer = alice.client.post("/api/v1/websites/", body, format="json")
+    assert fields(answer) == {field: "refused_address"}
+
+
+def test_the_password_of_a_proxy_never_comes_out_and_is_kept(alice: Caller) -> None:
+    proxy = {"url": "socks5h://93.184.216.34:1080", "username": "joe", "password": "s3cret-pass"}
+    site = create(alice, url=ADDRESS, options={"proxy": proxy, "name_server": "9.9.9.9", "http_version": "2"})
+    shown = proxy | {"password": MASK}
+    assert site["options"] == {"proxy": shown, "name_server": "9.9.9.9", "http_version": "2"}
+    assert change(alice, site, proxy=shown | {"url": "http://93.184.216.34:3128"}).status_code == 200
+    assert opened(site).proxy == parse_options({"proxy": proxy | {"url": "http://93.184.216.34:3128"}}).proxy
+    assert (website_of(site).options or {})["proxy"]["password"] == MASK
+    assert fields(change(alice, site, http_version="3")) == {"options.http_version": "contradiction"}
+    assert change(alice, site, proxy=None).status_code == 200
+    assert website_of(site).sealed_options is None
+
+
 def test_options_without_secrets_are_not_sealed(alice: Caller) -> None:
     site = create(alice, url=ADDRESS, options={"ip_version": 6})
     assert (website_of(site).options, website_of(site).sealed_options) == ({"ip_version": 6}, None)
