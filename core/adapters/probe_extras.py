@@ -37,7 +37,7 @@ def equip(handle: Handle, check: Check, options: RequestOptions, url: Normalised
     trusted = _is_trusted(check, url)
     sends_body = options.body is not None and check.method == check.request.method
     handle.equipped = True
-    handle.head = WholeHead()
+    handle.head = WholeHead(follows=check.request.follow_redirects)
     setopt(pycurl.HTTPHEADER, list(_header_lines(options, trusted=trusted, sends_body=sends_body)))
     if trusted and (cookies := _own_cookies(options)):
         setopt(pycurl.COOKIE, cookies)

@@ -40,7 +40,7 @@ class Head:
         self.is_delimited = False
 
     def take(self, line: bytes) -> bool:
-        """Read one line, line end included. Returns whether to go on."""
+        """Read one line, line end included. Returns whether to go on: the body of a redirect is not waited for, as by browsers."""
         if line.startswith(b"HTTP/"):
             return self._start(line)
         name = line[:_LONGEST_NAME].lower()
@@ -48,6 +48,7 @@ class Head:
             self.is_delimited = True
         elif line in (b"\r\n", b"\n"):
             self.is_complete = True
+            return not (self.is_redirect and self.location)
         elif self.is_redirect:
             self._see_where(line)
         return True
@@ -74,12 +75,16 @@ class Head:
 
 
 class WholeHead(Head):
-    """Keeps every header of the last answer. A body `is_layered` when it was encoded more than once: decoding that may cost anything."""
+    """Keeps every header of the last answer. A body `is_layered` when it was encoded more than once: decoding that may cost anything.
 
-    __slots__ = ("_lines", "is_layered")
+    To a check that does not follow redirects, none `is_redirect`: it is an answer, and its body is read.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_follows", "_lines", "is_layered")
+
+    def __init__(self, *, follows: bool) -> None:
         super().__init__()
+        self._follows = follows
         self._lines: list[bytes] = []
         self.is_layered = False
 
@@ -93,7 +98,13 @@ class WholeHead(Head):
         goes_on = super().take(line)
         if self.is_complete and not was_complete:
             self.is_layered = self._encodings() > 1
-            return not self.is_layered
+            return goes_on and not self.is_layered
+        return goes_on
+
+    @override
+    def _start(self, line: bytes) -> bool:
+        goes_on = super()._start(line)
+        self.is_redirect = self.is_redirect and self._follows
         return goes_on
 
     def fields(self) -> list[tuple[str, str]]:

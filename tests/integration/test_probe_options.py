@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from core.domain.outcomes import Outcome, Reason
-from core.domain.probes import ProbeResult
+from core.domain.probes import ProbeResult, parse_accepted_status
 from core.domain.request_options import RequestOptions, parse_options
 from tests.hostile import Authority, Script, Zone, answer, naming, redirect, send_then_hang, serving
 from tests.probing import ask, check_one, checking, run
@@ -244,6 +244,24 @@ def test_a_body_is_read_to_a_mebibyte_and_what_lies_beyond_is_not_guessed() -> N
         assert check_one(answer("200 OK", body), options=wanted)[0].reason is reason
     wanted = asserting({"kind": "json", "path": "$"})
     assert check_one(answer("200 OK", b"[" + b"1," * 600_000 + b"1]"), options=wanted)[0].reason is Reason.BODY_LIMIT
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_the_body_of_a_redirect_is_read_where_it_is_the_answer(follows: bool) -> None:
+    async def test() -> None:
+        scripts: dict[str, bytes | Script] = {
+            "/": answer("302 Found", b"." * 500_000 + b"moved", "Location: /next"),
+            "/next": answer("200 OK", b"arrived"),
+        }
+        async with serving(scripts) as server, checking() as engine:
+            wanted = asserting({"kind": "keyword", "text": "arrived" if follows else "moved"})
+            accepted = parse_accepted_status("200,302")
+            asked = ask(server.url(), options=wanted, follow_redirects=follows, accepted_status=accepted)
+            result = await engine.probe(asked)
+            assert found(result) == (Outcome.UP, Reason.OK), result.detail
+            assert len(server.requests) == 1 + follows
+
+    run(test)
 
 
 def test_a_costly_pattern_searches_less_of_a_body() -> None:
