@@ -15,13 +15,13 @@ from pycares import errno as ares
 from core.adapters.hosts_file import HostsFile
 from core.adapters.name_channel import NameChannel, Reply
 from core.adapters.name_flight import NameFlight
+from core.adapters.name_memory import LIMIT, V4_ONLY_S, NameMemory
 from core.domain.outcomes import Reason
 from core.domain.urls import literal_address
 
 SHORTEST_TTL_S: Final = 5.0
 LONGEST_TTL_S: Final = 300.0
 FAILURE_TTL_S: Final = 2.0
-CACHE_LIMIT: Final = 20_000
 CHANNEL_LIFE_S: Final = 60.0
 CHANNEL_QUESTIONS: Final = 5000
 """c-ares keeps about 1 kB of each answer. A channel ends after a minute or after so many questions, and what it has kept goes with it."""
@@ -69,12 +69,11 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
 class Resolver:
     """Bound to the running event loop. `servers` (`address` or `address:port`) replace those of the system."""
 
-    def __init__(self, servers: Sequence[str] = (), *, hosts: HostsFile | None = None, cache_limit: int = CACHE_LIMIT) -> None:
+    def __init__(self, servers: Sequence[str] = (), *, hosts: HostsFile | None = None, cache_limit: int = LIMIT) -> None:
         self._loop = asyncio.get_running_loop()
         self._servers = tuple(servers)
         self._hosts = hosts or HostsFile()
-        self._cache_limit = cache_limit
-        self._cache: dict[str, tuple[Resolution, float]] = {}
+        self._memory = NameMemory[Resolution](cache_limit)
         self._waiters: dict[str, list[asyncio.Future[Resolution | None]]] = {}
         self._doubts: set[asyncio.Task[None]] = set()
         self._channel: NameChannel | None = None
@@ -84,10 +83,8 @@ class Resolver:
 
     def known(self, host: str) -> Resolution | None:
         """What can be said at once: an address, a name of the hosts file, or an answer that is still good."""
-        if kept := self._cache.get(host):
-            if kept[1] > self._loop.time():
-                return kept[0]
-            del self._cache[host]
+        if kept := self._memory.good(host, self._loop.time()):
+            return kept
         if (":" in host or host[-1:].isdigit()) and literal_address(host) is not None:
             return Resolution((host,))
         if addresses := self._hosts.addresses(host):
@@ -106,7 +103,7 @@ class Resolver:
             self._waiters[host].append(waiter)
         else:
             self._waiters[host] = [waiter]
-            self._take_off(host)
+            self._take_off(host, v4_only=self._memory.is_v4_only(host, asked_at))
         timer = self._loop.call_later(timeout_s, _give_up, waiter)
         resolution = await waiter
         timer.cancel()
@@ -125,32 +122,40 @@ class Resolver:
         if self._doubts:
             await asyncio.wait(self._doubts)
 
-    def _take_off(self, host: str) -> None:
+    def _take_off(self, host: str, *, v4_only: bool) -> None:
         asked_at = self._loop.time()
         try:
             channel = self._fresh_channel()
         except pycares.AresError as error:
-            self._tell(host, Resolution((), Reason.INTERNAL, f"no resolver: {error.args[-1]}"), 0.0)
+            self._tell(host, Resolution((), Reason.INTERNAL, f"no resolver: {error.args[-1]}"))
             return
-        NameFlight(self._loop, channel, host, lambda replies: self._land(host, asked_at, replies))
+        NameFlight(
+            self._loop, channel, host, lambda replies: self._land(host, asked_at, replies, v4_only=v4_only), v4_only=v4_only
+        )
 
-    def _land(self, host: str, asked_at: float, replies: Sequence[Reply]) -> None:
+    def _land(self, host: str, asked_at: float, replies: Sequence[Reply], *, v4_only: bool) -> None:
         errors = [number for _, number in replies]
         if not _UNANSWERED.issuperset(errors):
             self._answered_at = self._loop.time()
+        if v4_only and errors[0] == ares.ARES_ENODATA:
+            self._take_off(host, v4_only=False)
+            return
         resolution, ttl_s = _read(replies)
         if ares.ARES_ETIMEOUT in errors and not resolution.addresses:
             doubt = self._loop.create_task(self._find_out(host, asked_at, ttl_s))
             self._doubts.add(doubt)
             doubt.add_done_callback(self._doubts.discard)
-        else:
-            self._tell(host, resolution, ttl_s)
+            return
+        lacks_v6 = resolution.addresses and errors[-1] == ares.ARES_ENODATA
+        self._keep(host, resolution, ttl_s, None if v4_only else V4_ONLY_S if lacks_v6 else 0.0)
+        self._tell(host, resolution)
 
     async def _find_out(self, host: str, asked_at: float, ttl_s: float) -> None:
-        self._tell(host, await self._silence(asked_at, "the name servers did not answer for this name"), ttl_s)
+        resolution = await self._silence(asked_at, "the name servers did not answer for this name")
+        self._keep(host, resolution, ttl_s, 0.0)
+        self._tell(host, resolution)
 
-    def _tell(self, host: str, resolution: Resolution, ttl_s: float) -> None:
-        self._keep(host, resolution, ttl_s)
+    def _tell(self, host: str, resolution: Resolution) -> None:
         for waiter in self._waiters.pop(host):
             if not waiter.done():
                 waiter.set_result(resolution)
@@ -163,13 +168,10 @@ class Resolver:
             self._channel = NameChannel(self._loop, self._servers, timeout_s=QUERY_TIMEOUT_S, tries=QUERY_TRIES)
         return self._channel
 
-    def _keep(self, host: str, resolution: Resolution, ttl_s: float) -> None:
-        if resolution.reason in (Reason.SHUTTING_DOWN, Reason.INTERNAL):
-            return
-        self._cache.pop(host, None)
-        while len(self._cache) >= self._cache_limit:
-            del self._cache[next(iter(self._cache))]
-        self._cache[host] = (resolution, self._loop.time() + ttl_s)
+    def _keep(self, host: str, resolution: Resolution, ttl_s: float, v4_only_s: float | None) -> None:
+        if resolution.reason not in (Reason.SHUTTING_DOWN, Reason.INTERNAL):
+            now = self._loop.time()
+            self._memory.keep(host, resolution, now + ttl_s, None if v4_only_s is None else now + v4_only_s)
 
     async def _silence(self, asked_at: float, detail: str) -> Resolution:
         """Nobody answered for one name: its own trouble if the name servers answer for others, else ours."""

@@ -25,6 +25,13 @@ def resolver_of(server: NameServer, tmp_path: Path, **options: int) -> Resolver:
     return Resolver([server.address], hosts=HostsFile(tmp_path / "hosts"), **options)
 
 
+def end(resolver: Resolver, host: str) -> None:
+    """Let the time to live of a name be over, also for what c-ares keeps."""
+    assert resolver._channel is not None
+    resolver._channel._opened_at -= 61
+    resolver._memory._kept[host] = resolver._memory._kept[host]._replace(good_until=0.0)
+
+
 def test_addresses_of_both_families_are_found(tmp_path: Path) -> None:
     async def test() -> None:
         async with naming({"a.test": Zone(("192.0.2.1", "192.0.2.2", "2001:db8::1"))}) as server:
@@ -145,8 +152,7 @@ def test_the_time_to_live_is_honoured_within_bounds(ttl: int, good_s: float, ove
         async with naming({"a.test": Zone(("192.0.2.1",), ttl=ttl)}) as server:
             resolver = resolver_of(server, tmp_path)
             await resolver.resolve("a.test", 5)
-            (_, expires_at) = resolver._cache["a.test"]
-            assert good_s < expires_at - loop.time() < over_s
+            assert good_s < resolver._memory._kept["a.test"].good_until - loop.time() < over_s
             await resolver.close()
 
     run(test)
@@ -159,9 +165,7 @@ def test_an_answer_is_asked_for_again_when_its_time_is_over_whatever_c_ares_kept
             await resolver.resolve("a.test", 5)
             server.zones["a.test"] = Zone(("192.0.2.2",))
             assert (await resolver.resolve("a.test", 5)).addresses == ("192.0.2.1",)
-            resolver._cache["a.test"] = (resolver._cache["a.test"][0], 0.0)
-            assert resolver._channel is not None
-            resolver._channel._opened_at -= 61
+            end(resolver, "a.test")
             assert (await resolver.resolve("a.test", 5)).addresses == ("192.0.2.2",)
             await resolver.close()
 
@@ -188,13 +192,43 @@ def test_a_channel_ends_after_so_many_questions_and_those_open_are_answered(
     run(test)
 
 
+def test_a_name_without_ipv6_is_not_asked_for_it_each_time_but_never_given_up_for_that(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with naming({"a.test": Zone(("192.0.2.1",))}) as server:
+            resolver = resolver_of(server, tmp_path)
+            await resolver.resolve("a.test", 5)
+            for _ in range(2):
+                end(resolver, "a.test")
+                assert (await resolver.resolve("a.test", 5)).addresses == ("192.0.2.1",)
+            assert sorted(server.asked) == [("a.test", A)] * 3 + [("a.test", AAAA)]
+            server.zones["a.test"] = Zone(("2001:db8::1",))
+            end(resolver, "a.test")
+            assert (await resolver.resolve("a.test", 5)).addresses == ("2001:db8::1",)
+            await resolver.close()
+
+    run(test)
+
+
+def test_a_name_whose_servers_failed_for_ipv6_is_asked_for_it_again(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with naming({"a.test": Zone(("192.0.2.1",), silent_for_v6=True)}) as server:
+            resolver = resolver_of(server, tmp_path)
+            await resolver.resolve("a.test", 5)
+            server.zones["a.test"] = Zone(("192.0.2.1", "2001:db8::1"))
+            end(resolver, "a.test")
+            assert (await resolver.resolve("a.test", 5)).addresses == ("192.0.2.1", "2001:db8::1")
+            await resolver.close()
+
+    run(test)
+
+
 def test_the_cache_is_bounded(tmp_path: Path) -> None:
     async def test() -> None:
         async with naming({}, otherwise=Zone(("192.0.2.1",))) as server:
             resolver = resolver_of(server, tmp_path, cache_limit=10)
             for number in range(25):
                 await resolver.resolve(f"n{number}.test", 5)
-            assert list(resolver._cache) == [f"n{number}.test" for number in range(15, 25)]
+            assert list(resolver._memory._kept) == [f"n{number}.test" for number in range(15, 25)]
             await resolver.close()
 
     run(test)
