@@ -139,7 +139,7 @@ def test_checks_of_one_name_and_port_never_share_addresses() -> None:
         ):
             assert (await engine.probe(ask(server.url(host="moving.test")))).address == "127.0.0.1"
             names.zones["moving.test"] = Zone(("127.0.0.2",))
-            engine._resolver._cache.clear()
+            engine._resolver._memory._kept.clear()
             engine._resolver._channel._opened_at -= 61  # type: ignore[union-attr]  # it was just used
             assert (await engine.probe(ask(server.url(host="moving.test")))).address == "127.0.0.2"
 
