@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,11 +18,20 @@ OPTIONS = ("-l", "INFO", "--without-gossip", "--without-mingle", "--without-hear
 NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "UPTIME_ENV": "test"}
 """No test reaches for the cloud; what cannot be published waits in the outbox."""
 
+
+
+def worker(name: str, queues: str, threads: int) -> tuple[str, ...]:
+    """The command of a worker."""
+    return (*CELERY, "worker", "-P", "threads", "-c", str(threads), "-Q", queues, "-n", f"{name}@%h", *OPTIONS)
+
+
 COMMANDS = {
-    "worker": (*CELERY, "worker", "-P", "threads", "-c", "4", "-Q", "checks,alerts,default", "-n", "worker@%h", *OPTIONS),
-    "schedule": (*CELERY, "worker", "-P", "threads", "-c", "2", "-Q", "schedule", "-n", "schedule@%h", *OPTIONS),
+    "worker": worker("worker", "checks,alerts,default", 4),
+    "schedule": worker("schedule", "schedule", 2),
     "beat": (*CELERY, "beat", "-l", "INFO"),
 }
+LARGE = {**COMMANDS, "worker": worker("worker", "checks", 4), "alerts": worker("alerts", "alerts,default", 4)}
+"""As where there is much to check: a worker for checks alone, which loads nothing that others need."""
 
 
 @dataclass
@@ -31,16 +40,17 @@ class Fleet:
 
     folder: Path
     environ: Mapping[str, str]
+    commands: Mapping[str, Sequence[str]] = field(default_factory=lambda: COMMANDS)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     metrics: dict[str, int] = field(default_factory=dict)
 
     def start(self, *names: str) -> None:
         """Start processes, all by default."""
-        for name in names or COMMANDS:
+        for name in names or self.commands:
             self.metrics[name] = free_port()
             environ = {**os.environ, **NOWHERE, **self.environ, "METRICS_PORT": str(self.metrics[name])}
             with (self.folder / f"{name}.log").open("ab") as log:
-                self.processes[name] = subprocess.Popen(COMMANDS[name], stdout=log, stderr=log, env=environ)
+                self.processes[name] = subprocess.Popen(self.commands[name], stdout=log, stderr=log, env=environ)
 
     def kill(self, name: str) -> None:
         """End a process without a chance to tidy up."""

@@ -18,7 +18,7 @@ from uuid import UUID
 import psycopg
 
 from core.domain.schedule import next_check_at
-from tests.fleet import Fleet
+from tests.fleet import LARGE, Fleet
 from tests.perf import blackbox
 from tests.perf.machine import Meter, canned_aws, postgres_server, valkey_server, work_folder
 from tests.perf.settings import SETTINGS
@@ -230,7 +230,7 @@ def stack_of_servers() -> Iterator[Bench]:
             "CA_FILE": str(sites.ca_file),
             "MALLOC_ARENA_MAX": "2",  # as one box and the containers have it
         }
-        fleet = Fleet(folder, environ)
+        fleet = Fleet(folder, environ, LARGE)
         stack.callback(fleet.close)
         connection = stack.enter_context(psycopg.connect(dsn, autocommit=True))
         fleet.start()
