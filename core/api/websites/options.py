@@ -12,8 +12,10 @@ from core.api import edge
 from core.api.monitors.models import Website
 from core.api.monitors.targets import refuse_addresses
 from core.api.problems import FieldError
+from core.domain.option_fit import check_fit
 from core.domain.option_secrets import masked, merged
-from core.domain.request_options import BadOption, RequestOptions, check_fit, load_options, parse_options
+from core.domain.request_options import BadOption, RequestOptions, load_options, parse_options
+from core.domain.schemes import scheme_of
 
 type Schema = dict[str, Any]
 
@@ -96,7 +98,7 @@ def check(website: Website) -> None:
         return
     try:
         shown = load_options(msgspec.json.encode(website.options).decode())
-        check_fit(shown, method=website.method, timeout_ms=website.timeout_ms)
+        check_fit(shown, scheme=scheme_of(website.url), method=website.method, timeout_ms=website.timeout_ms)
     except BadOption as bad:
         raise _as_field_error(bad) from bad
 
