@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 
@@ -157,6 +157,8 @@ def one_secure_connection(tls: ssl.SSLContext, data: bytes) -> Iterator[int]:
         thread.join(10)
 
 
+CNAME = 5
+
 # --- names -------------------------------------------------------------------------------------------------------------------
 
 
@@ -169,6 +171,8 @@ class Zone:
     ttl: int = 60
     silent: bool = False
     silent_for_v6: bool = False
+    records: tuple[tuple[int, bytes], ...] = ()
+    """Record types and data of any other kind, e.g. `(16, b"\\x05hello")`."""
 
 
 class NameServer(asyncio.DatagramProtocol):
@@ -194,7 +198,9 @@ class NameServer(asyncio.DatagramProtocol):
         if zone.silent or (zone.silent_for_v6 and record_type == 28):
             return
         found = [ip_address(text) for text in zone.addresses]
-        records = [_record(address, zone.ttl) for address in found if (address.version == 6) == (record_type == 28)]
+        records = [_record(28 if one.version == 6 else 1, one.packed, zone.ttl) for one in found]
+        records += [_record(of_type, data, zone.ttl) for of_type, data in zone.records]
+        records = [record for record in records if struct.unpack_from("!H", record, 2)[0] in (record_type, CNAME)]
         head = struct.pack("!2sHHHHH", data[:2], 0x8180 | zone.rcode, 1, len(records), 0, 0)
         self._transport.sendto(head + data[12 : end + 4] + b"".join(records), addr)
 
@@ -207,8 +213,13 @@ def _question_name(data: bytes) -> tuple[str, int]:
     return ".".join(labels), at + 1
 
 
-def _record(address: IPv4Address | IPv6Address, ttl: int) -> bytes:
-    return struct.pack("!HHHIH", 0xC00C, 28 if address.version == 6 else 1, 1, ttl, len(address.packed)) + address.packed
+def _record(of_type: int, data: bytes, ttl: int) -> bytes:
+    return struct.pack("!HHHIH", 0xC00C, of_type, 1, ttl, len(data)) + data
+
+
+def wire_name(name: str) -> bytes:
+    """A name as it is in records."""
+    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".") if label) + b"\0"
 
 
 @asynccontextmanager

@@ -10,7 +10,10 @@ from contextlib import suppress
 from typing import Final
 
 import pycares
+from pycares import errno as ares
 
+LONGEST_TRY_S: Final = 1.5
+"""How long one name server may take for a question that is asked once, before it is asked again."""
 _TICK_S: Final = 0.1
 """How often time-outs are looked at while a question is open."""
 
@@ -125,3 +128,22 @@ class NameChannel:
         elif not writable and fd in self._writing:
             self._writing.remove(fd)
             self._loop.remove_writer(fd)
+
+
+async def ask_once(servers: Sequence[str], name: str, record_type: int, *, timeout_s: float, tries: int) -> Reply:
+    """Ask for one kind of record on a channel of its own: c-ares keeps answers, which would hide what the servers say now.
+
+    Silence is ARES_ETIMEOUT; `timeout_s` is for all of the tries.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        channel = NameChannel(loop, servers, timeout_s=min(timeout_s / tries, LONGEST_TRY_S), tries=tries)
+    except pycares.AresError as error:
+        return None, error.args[0]
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await channel.ask(name, record_type)
+    except TimeoutError:
+        return None, ares.ARES_ETIMEOUT
+    finally:
+        channel.close()

@@ -18,6 +18,8 @@ from core.adapters.probe_check import Check
 from core.adapters.probe_extras import carry_cookies, equip, examined, is_elsewhere
 from core.adapters.probe_handle import Handle
 from core.adapters.probe_head import Head
+from core.adapters.probe_kinds import registry
+from core.adapters.probe_kinds.workbench import Workbench
 from core.adapters.probe_names import OwnNames, unresolved
 from core.adapters.probe_proxy import proxy_of, send_through, status_detail, told_apart
 from core.adapters.probe_redirects import REDIRECTS, redirected
@@ -58,11 +60,22 @@ class ProbeEngine:
         self._idle: list[Handle] = []
         self._handles_made = 0
         self._closed = False
+        self._bench = Workbench(
+            resolver=resolver,
+            addresses=self._addresses,
+            take=self._take,
+            give_back=self._give_back,
+            run=self._transfers.run,
+            failed=self._failed,
+            has_route=has_route,
+        )
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
         """Make one check. Whatever happens is in the result; only cancelling raises."""
         check = Check(request)
         try:
+            if not request.url.startswith("http") and registry.has(request.url):
+                return check.result(await registry.probe(self._bench, check))
             url = normalise(request.url)
             while not isinstance(step := await self._hop(check, url), Verdict):
                 url = step
@@ -80,6 +93,7 @@ class ProbeEngine:
             return
         self._closed = True
         self._transfers.abort("closed")
+        self._bench.close()
         await self._resolver.close()
         await self._own_names.close()
         self._transfers.close()
@@ -120,6 +134,9 @@ class ProbeEngine:
             raise
         self._give_back(handle)
         return step
+
+    def _take(self) -> Handle:
+        return self._idle.pop() if self._idle else self._new_handle()
 
     def _new_handle(self) -> Handle:
         self._handles_made += 1
@@ -168,6 +185,9 @@ class ProbeEngine:
             return _answered(check, url, handle)
         if handle.head.bad_status_line is not None:
             return down(Reason.PROTOCOL_ERROR, f"not a status line: {handle.head.bad_status_line!r}")
+        return self._failed(check, handle, code, message, url=url, connected=connected)
+
+    def _failed(self, check: Check, handle: Handle, code: int, message: str, *, url: NormalisedUrl, connected: bool) -> Verdict:
         if handle.refused is not None and handle.address is not None:
             return self._blocked(check, handle.address)
         if handle.local_errno:

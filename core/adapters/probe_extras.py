@@ -38,7 +38,7 @@ def equip(handle: Handle, check: Check, options: RequestOptions, url: Normalised
     sends_body = options.body is not None and check.method == check.request.method
     handle.equipped = True
     handle.head = WholeHead(follows=check.request.follow_redirects)
-    setopt(pycurl.HTTPHEADER, list(_header_lines(options, trusted=trusted, sends_body=sends_body)))
+    setopt(pycurl.HTTPHEADER, list(header_lines(options, trusted=trusted, sends_body=sends_body)))
     if trusted and (cookies := _own_cookies(options)):
         setopt(pycurl.COOKIE, cookies)
     if sends_body and options.body is not None:
@@ -47,24 +47,24 @@ def equip(handle: Handle, check: Check, options: RequestOptions, url: Normalised
         setopt(pycurl.HTTPAUTH, pycurl.HTTPAUTH_DIGEST)
         setopt(pycurl.USERNAME, options.auth.username.encode())
         setopt(pycurl.PASSWORD, options.auth.password.encode())
-    if url.scheme == "https":
-        _equip_tls(handle, options, trusted=trusted)
-    if options.connect_timeout_ms is not None:
-        setopt(pycurl.CONNECTTIMEOUT_MS, options.connect_timeout_ms)
+    if options.http_version is not None and url.scheme == "https":
+        setopt(pycurl.HTTP_VERSION, _HTTP_VERSIONS[options.http_version])
+    equip_connection(handle, options, trusted=trusted)
     if needs_body(options.assertions):
         handle.keep_body(ASSERTED_BODY_LIMIT)
         setopt(pycurl.ACCEPT_ENCODING, "")  # all that libcurl can decode; what is counted and kept is decoded
 
 
-def _equip_tls(handle: Handle, options: RequestOptions, *, trusted: bool) -> None:
+def equip_connection(handle: Handle, options: RequestOptions, *, trusted: bool) -> None:
+    """The part of the options that is about connecting, whatever is said afterwards. What is about TLS says nothing without it."""
     setopt = handle.curl.setopt
-    if options.http_version is not None:
-        setopt(pycurl.HTTP_VERSION, _HTTP_VERSIONS[options.http_version])
     if options.min_tls_version is not None:
         setopt(pycurl.SSLVERSION, _TLS_VERSIONS[options.min_tls_version])
     if trusted and options.client_certificate is not None:
         setopt(pycurl.SSLCERT_BLOB, options.client_certificate.certificate.encode())
         setopt(pycurl.SSLKEY_BLOB, options.client_certificate.key.encode())
+    if options.connect_timeout_ms is not None:
+        setopt(pycurl.CONNECTTIMEOUT_MS, options.connect_timeout_ms)
 
 
 def carry_cookies(handle: Handle, check: Check, url: NormalisedUrl) -> None:
@@ -108,7 +108,7 @@ def is_elsewhere(check: Check, url: NormalisedUrl) -> bool:
 
 
 def _is_trusted(check: Check, url: NormalisedUrl) -> bool:
-    return is_same_site(normalise(check.request.url), url)
+    return not check.redirects or is_same_site(normalise(check.request.url), url)
 
 
 def of_family(addresses: tuple[str, ...], ip_version: int) -> tuple[str, ...]:
@@ -134,18 +134,19 @@ def examined(check: Check, options: RequestOptions, url: NormalisedUrl, handle: 
         )
         if broken := first_broken(options.assertions, evidence):
             return down(*broken)
-    return _slow(check, options.degraded_after_ms) or UP
+    return slow(check, options.degraded_after_ms) or UP
 
 
-def _slow(check: Check, limit_ms: int | None) -> Verdict | None:
+def slow(check: Check, limit_ms: int | None) -> Verdict | None:
+    """The verdict about a check that is well but took longer than `limit_ms`."""
     took_ms = check.request.timeout_ms - check.left_ms()
     if limit_ms is None or took_ms <= limit_ms:
         return None
     return Verdict(Outcome.UP, Reason.DEGRADED, f"took {took_ms} ms, more than {limit_ms}")
 
 
-def _header_lines(options: RequestOptions, *, trusted: bool, sends_body: bool) -> Iterator[str]:
-    """In libcurl's syntax: a header without a value ends in a semicolon."""
+def header_lines(options: RequestOptions, *, trusted: bool, sends_body: bool) -> Iterator[str]:
+    """The headers to send, in libcurl's syntax: one without a value ends in a semicolon."""
     for header in options.headers:
         if header.name.lower() == _COOKIE:
             continue

@@ -51,6 +51,7 @@ class Handle:
         self.reads_certificate = False
         self.equipped = False
         self.body: bytearray | None = None
+        self.sockets: list[socket.socket] | None = None
         self._body_limit = BODY_LIMIT
         self._name = f"check-{number}.invalid"
         self._guard = guard
@@ -121,13 +122,17 @@ class Handle:
         """A message of libcurl about `host`, which it knows by the handle's name."""
         return message.replace(f" via {self._name}:{self._port}", "").replace(self._name, host)
 
+    def keep_sockets(self, into: list[socket.socket]) -> None:
+        """Put a duplicate of each socket of the coming transfer into a list, whose owner closes them."""
+        self.sockets = into
+
     def strip(self) -> None:
         """Forget whatever was set beyond `aim`: the next check may be somebody else's."""
         self.curl.reset()
         self._prepare()
         self._method = "GET"
         self.equipped = False
-        self.body = None
+        self.body = self.sockets = None
         self._body_limit = BODY_LIMIT
 
     def close(self) -> None:
@@ -160,7 +165,10 @@ class Handle:
         if self.refused is not None:
             return pycurl.SOCKET_BAD
         try:
-            return _Handover(socket.socket(address.family, address.socktype, address.protocol).detach())
+            opened = socket.socket(address.family, address.socktype, address.protocol)
+            if self.sockets is not None:
+                self.sockets.append(opened.dup())
+            return _Handover(opened.detach())
         except OSError as error:
             self.local_errno = error.errno or 0
             return pycurl.SOCKET_BAD

@@ -13,7 +13,7 @@ import pycares
 from pycares import errno as ares
 
 from core.adapters.hosts_file import HostsFile
-from core.adapters.name_channel import NameChannel, Reply
+from core.adapters.name_channel import NameChannel, Reply, ask_once
 from core.adapters.name_flight import NameFlight
 from core.adapters.name_memory import LIMIT, V4_ONLY_S, NameMemory
 from core.domain.outcomes import Reason
@@ -113,6 +113,19 @@ class Resolver:
     def is_idle(self) -> bool:
         """Whether no question is open."""
         return not self._waiters and not self._doubts
+
+    async def records(self, name: str, record_type: int, timeout_s: float) -> tuple[pycares.DNSResult | None, Resolution]:
+        """What the name servers say now about one kind of record: the answer, or why there is none; kept for nobody.
+
+        Within `timeout_s`, and a second more to find out whose fault silence is.
+        """
+        asked_at = self._loop.time()
+        answer, error = await ask_once(self._servers, name, record_type, timeout_s=timeout_s, tries=QUERY_TRIES)
+        if error == ares.ARES_ETIMEOUT:
+            return None, await self._silence(asked_at, "the name servers did not answer for this name")
+        if error not in _UNANSWERED:
+            self._answered_at = self._loop.time()
+        return answer, Resolution(()) if error is None else _failure(error)
 
     async def close(self) -> None:
         """End all questions with SHUTTING_DOWN."""

@@ -57,6 +57,10 @@ class Reason(IntEnum):
     PROTOCOL_ERROR = 44
     EMPTY_REPLY = 45
     INSECURE_REDIRECT = 46
+    # mail and file servers
+    SERVICE_REFUSED = 47
+    LOGIN_REFUSED = 48
+    TLS_NOT_OFFERED = 49
     # what the answer is like
     ASSERTION_KEYWORD = 50
     ASSERTION_REGEX = 51
@@ -65,6 +69,7 @@ class Reason(IntEnum):
     ASSERTION_FINAL_URL = 54
     ASSERTION_CERTIFICATE = 55
     DEGRADED = 56  # slower than wanted, but well: always with Outcome.UP
+    ASSERTION_DNS = 57
     # heartbeats
     HEARTBEAT_MISSED = 60
     HEARTBEAT_FAILED = 61

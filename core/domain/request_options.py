@@ -8,14 +8,14 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from core.domain.assertions import Assertion, BadAssertion, check_assertions, needs_body
+from core.domain.assertions import Assertion, BadAssertion, check_assertions
+from core.domain.dns_records import DnsQuestion, check_question
 from core.domain.request_route import BadRoute, Proxy, check_proxy, name_server
 from core.domain.urls import BadUrl, normalise
 
 MASK: Final = "********"
 """Stands for a secret in what the API shows; sent back, it means the secret that is stored."""
 BODY_LIMIT: Final = 64 * 1024
-METHODS_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _VALUE: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -78,6 +78,13 @@ class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000, description=f"Not encrypted. A secret: shown as {MASK}.")]
 
 
+class TcpTalk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is said to a `tcp://` target once it is connected, in UTF-8, and a text that it must answer before it is well."""
+
+    send: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    expect: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
 type Auth = Basic | Digest | Bearer
 
 
@@ -87,7 +94,8 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     The answer must be of `http_version`; 2 and 3 are spoken over https only. With `refuse_downgrade` a redirect from https to http is
     down; otherwise it is followed. Names are resolved by `name_server` (an address, with or without a port) in place of the checker's own.
 
-    `connect_to` is a host name or address to connect to in place of the URL's, which stays in the Host header and in TLS.
+    `connect_to` is a host name or address to connect to in place of the URL's, which stays in the Host header and in TLS. With
+    `starttls` a mail server must change to TLS before anything else is said. `core.domain.option_fit` says what fits which kind.
     """
 
     headers: Annotated[tuple[Header, ...], msgspec.Meta(max_length=20)] = ()
@@ -104,6 +112,9 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     degraded_after_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] | None = None
     refuse_downgrade: bool = False
     assertions: Annotated[tuple[Assertion, ...], msgspec.Meta(max_length=20)] = ()
+    starttls: bool = False
+    tcp: TcpTalk | None = None
+    dns: DnsQuestion | None = None
 
     @property
     def has_secrets(self) -> bool:
@@ -126,21 +137,6 @@ def parse_options(given: Any) -> RequestOptions:
         raise _as_bad_option(str(error)) from error
     _check(options)
     return options
-
-
-def check_fit(options: RequestOptions, *, method: str, timeout_ms: int) -> None:
-    """Refuse options that contradict the request.
-
-    Raises:
-        BadOption: with the field to blame.
-    """
-    if options.body is not None and method not in METHODS_WITH_BODY:
-        raise BadOption("body", "not_with_method", f"a {method} request has no body")
-    if method == "HEAD" and needs_body(options.assertions):
-        raise BadOption("assertions", "not_with_method", "an answer to HEAD has no body to assert anything about")
-    for name in ("connect_timeout_ms", "degraded_after_ms"):
-        if (getattr(options, name) or 0) > timeout_ms:
-            raise BadOption(name, "too_long", f"must not exceed timeout_ms, {timeout_ms}")
 
 
 @lru_cache(maxsize=4096)
@@ -167,6 +163,8 @@ def _check(options: RequestOptions) -> None:
     if options.connect_to is not None:
         host_to_connect_to(options.connect_to)
     _check_route(options)
+    if options.dns is not None and (wrong := check_question(options.dns)):
+        raise BadOption(f"dns.{wrong[0]}", "invalid", wrong[1])
     try:
         check_assertions(options.assertions)
     except BadAssertion as bad:

@@ -61,7 +61,7 @@ def normalise(url: str) -> NormalisedUrl:
     Raises:
         BadUrl: not http(s), or not a URL that can be checked.
     """
-    return _as_it_is(url) or _rebuilt(_split(url))
+    return _as_it_is(url) or _rebuilt(split_url(url))
 
 
 def _as_it_is(url: str) -> NormalisedUrl | None:
@@ -77,15 +77,26 @@ def _as_it_is(url: str) -> NormalisedUrl | None:
 
 
 def _rebuilt(parts: SplitResult) -> NormalisedUrl:
-    scheme = parts.scheme
-    host, port = _authority(parts.netloc, DEFAULT_PORTS[scheme])
+    if parts.scheme not in DEFAULT_PORTS:
+        raise BadUrl("scheme", "the URL must begin with http:// or https://")
+    host, given_port = read_authority(parts.netloc)
+    return build_url(parts, host, given_port, DEFAULT_PORTS[parts.scheme])
+
+
+def build_url(parts: SplitResult, host: str, given_port: int | None, default_port: int) -> NormalisedUrl:
+    """The one form of a URL with a path.
+
+    Raises:
+        BadUrl: it has grown too long.
+    """
+    port = default_port if given_port is None else given_port
     shown_host = f"[{host}]" if ":" in host else host
-    shown_port = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
+    shown_port = "" if port == default_port else f":{port}"
     query = f"?{quote(parts.query, safe=_KEPT_IN_PATHS)}" if parts.query else ""
-    whole = f"{scheme}://{shown_host}{shown_port}{quote(parts.path or '/', safe=_KEPT_IN_PATHS)}{query}"
+    whole = f"{parts.scheme}://{shown_host}{shown_port}{quote(parts.path or '/', safe=_KEPT_IN_PATHS)}{query}"
     if len(whole) > LENGTH_LIMIT:
         raise BadUrl("length", f"the URL is longer than {LENGTH_LIMIT} characters when encoded")
-    return NormalisedUrl(whole, scheme, host, port)
+    return NormalisedUrl(whole, parts.scheme, host, port)
 
 
 def literal_address(host: str) -> IPv4Address | IPv6Address | None:
@@ -111,7 +122,12 @@ def resolve_location(base: str, location: bytes) -> str:
         raise BadUrl("host", f"the URL has no valid host: {error}") from error
 
 
-def _split(url: str) -> SplitResult:
+def split_url(url: str) -> SplitResult:
+    """The parts of a URL of any scheme, which is in lower case then.
+
+    Raises:
+        BadUrl: too long, not a URL, or with a user or password.
+    """
     if len(url) > LENGTH_LIMIT:
         raise BadUrl("length", f"the URL is longer than {LENGTH_LIMIT} characters")
     if _UNWANTED.search(url):
@@ -120,19 +136,22 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
     except ValueError as error:
         raise BadUrl("host", f"the URL has no valid host: {error}") from error
-    if parts.scheme not in DEFAULT_PORTS:
-        raise BadUrl("scheme", "the URL must begin with http:// or https://")
     if "@" in parts.netloc:
         raise BadUrl("userinfo", "the URL must not contain a user name or password: use the authentication options")
     return parts
 
 
-def _authority(netloc: str, default_port: int) -> tuple[str, int]:
+def read_authority(netloc: str) -> tuple[str, int | None]:
+    """Host and port; the port is None where there is none.
+
+    Raises:
+        BadUrl: one of them is not usable.
+    """
     match = _AUTHORITY.fullmatch(netloc)
     if match is None:
         raise BadUrl("host", "the URL has no valid host and port")
-    port = int(match[2]) if match[2] else default_port
-    if not 0 < port <= _PORT_LIMIT:
+    port = int(match[2]) if match[2] else None
+    if port is not None and not 0 < port <= _PORT_LIMIT:
         raise BadUrl("port", f"the port must be between 1 and {_PORT_LIMIT}")
     raw_host = match[1]
     if raw_host.startswith("["):

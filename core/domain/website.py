@@ -22,6 +22,7 @@ UNKNOWN_GROWTH: Final = 0.5
 SURE_UNDER_LAG: Final = frozenset(
     {
         Reason.ASSERTION_CERTIFICATE,
+        Reason.ASSERTION_DNS,
         Reason.ASSERTION_FINAL_URL,
         Reason.ASSERTION_HEADER,
         Reason.ASSERTION_JSON,
@@ -32,11 +33,14 @@ SURE_UNDER_LAG: Final = frozenset(
         Reason.DNS_NO_DATA,
         Reason.DNS_NXDOMAIN,
         Reason.HTTP_STATUS,
+        Reason.LOGIN_REFUSED,
         Reason.REDIRECT_LIMIT,
+        Reason.SERVICE_REFUSED,
         Reason.TLS_CHAIN_EXPIRED,
         Reason.TLS_CLIENT_CERT_REQUIRED,
         Reason.TLS_EXPIRED,
         Reason.TLS_HOSTNAME,
+        Reason.TLS_NOT_OFFERED,
         Reason.TLS_NOT_YET_VALID,
         Reason.TLS_UNTRUSTED,
     }

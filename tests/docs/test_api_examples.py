@@ -11,6 +11,10 @@ import jsonschema
 import pytest
 import yaml
 
+from core.domain.option_fit import check_fit
+from core.domain.request_options import parse_options
+from core.domain.schemes import normalise_target
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -78,3 +82,11 @@ def properties(body_schema: dict[str, Any], schema: dict[str, Any]) -> dict[str,
     name = body_schema.get("$ref", "").rpartition("/")[2]
     found: dict[str, Any] = (schema["components"]["schemas"][name] if name else body_schema).get("properties", {})
     return found
+
+
+@pytest.mark.parametrize("one", [one for one in examples() if one.body and "url" in one.body and "websites" in one.path], ids=str)
+def test_an_example_of_a_website_makes_sense(one: Example) -> None:
+    url = normalise_target(one.body["url"])
+    timeout_ms = one.body.get("timeout_ms", 10_000)
+    options = parse_options(one.body.get("options", {}))
+    check_fit(options, scheme=url.scheme, method=one.body.get("method", "GET"), timeout_ms=timeout_ms)

@@ -7,6 +7,8 @@ import pytest
 
 from core.api.problem_types import PROBLEM_TYPES
 from core.contracts.events import EVENT_TYPES
+from core.domain.outcomes import Reason
+from core.domain.schemes import SCHEMES
 from tests.docs.commands_in_code import verbs
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"
@@ -34,3 +36,14 @@ def test_every_problem_type_has_its_entry(code: str) -> None:
 def test_every_command_has_its_entry_and_every_option_is_explained(verb: str) -> None:
     assert {entry.removeprefix("uptimemonitor ") for entry in entries("cli.md")} >= {verb}
     assert sorted(option for option in VERBS[verb] if option not in (REFERENCE / "cli.md").read_text()) == []
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.label)
+def test_every_reason_is_explained(reason: Reason) -> None:
+    section = (REFERENCE / "api.md").read_text().partition("## Reasons")[2].partition("\n## ")[0]
+    assert f"`{reason.label}`" in section
+
+
+@pytest.mark.parametrize("scheme", [name for name, kind in SCHEMES.items() if not kind.is_http])
+def test_every_kind_of_check_has_its_how_to(scheme: str) -> None:
+    assert f"`{scheme}://" in (REFERENCE.parent / "how-to/check-other-things.md").read_text()

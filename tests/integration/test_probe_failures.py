@@ -83,7 +83,7 @@ def test_ipv6_is_left_out_where_there_is_no_way_to_it_and_the_target_has_ipv4() 
 def test_a_url_that_cannot_be_checked_is_our_trouble() -> None:
     async def test() -> None:
         async with checking() as engine:
-            result = await engine.probe(ask("ftp://example.com/"))
+            result = await engine.probe(ask("gopher://example.com/"))
             assert (result.outcome, result.reason) == (Outcome.UNKNOWN, Reason.INTERNAL)
 
     run(test)

@@ -15,12 +15,12 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.option_fit import check_fit
 from core.domain.option_secrets import masked, merged
 from core.domain.request_options import (
     MASK,
     BadOption,
     RequestOptions,
-    check_fit,
     load_options,
     parse_options,
 )
@@ -130,7 +130,7 @@ def test_no_accepted_header_ends_its_line(name: str, value: str) -> None:
 )
 def test_options_must_fit_the_request(given_options: dict[str, Any], method: str, field: str, code: str) -> None:
     with pytest.raises(BadOption) as refused:
-        check_fit(parse_options(given_options), method=method, timeout_ms=5000)
+        check_fit(parse_options(given_options), scheme="https", method=method, timeout_ms=5000)
     assert (refused.value.field, refused.value.code) == (field, code)
 
 

@@ -10,10 +10,14 @@ from rest_framework import serializers
 
 from core.api import edge
 from core.api.monitors.models import Website
-from core.api.monitors.targets import refuse_addresses
+from core.api.monitors.targets import accepted_host, refuse_addresses
 from core.api.problems import FieldError
+from core.domain.dns_records import read_server
+from core.domain.option_fit import check_fit
 from core.domain.option_secrets import masked, merged
-from core.domain.request_options import BadOption, RequestOptions, check_fit, load_options, parse_options
+from core.domain.request_options import BadOption, RequestOptions, load_options, parse_options
+from core.domain.schemes import scheme_of
+from core.domain.urls import BadUrl
 
 type Schema = dict[str, Any]
 
@@ -87,7 +91,7 @@ def merge(website: Website, given: Mapping[str, Any]) -> bool:
 
 
 def check(website: Website) -> None:
-    """Refuse options that contradict the other settings.
+    """Refuse options that contradict the kind of the check, or its other settings.
 
     Raises:
         FieldError: with the option to blame.
@@ -96,9 +100,13 @@ def check(website: Website) -> None:
         return
     try:
         shown = load_options(msgspec.json.encode(website.options).decode())
-        check_fit(shown, method=website.method, timeout_ms=website.timeout_ms)
+        check_fit(shown, scheme=scheme_of(website.url), method=website.method, timeout_ms=website.timeout_ms)
+        if shown.dns is not None and shown.dns.server is not None:
+            accepted_host(read_server(shown.dns.server)[0], private_targets=settings.PRIVATE_TARGETS)
     except BadOption as bad:
         raise _as_field_error(bad) from bad
+    except BadUrl as bad:
+        raise FieldError("options.dns.server", bad.code, bad.message) from bad
 
 
 def stored(website: Website) -> RequestOptions:

@@ -14,6 +14,7 @@ from core.api.monitors.targets import accepted_url
 from core.api.websites.options import OPTIONS_SCHEMA, OptionsField
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import parse_accepted_status
+from core.domain.schemes import SCHEMES
 from core.domain.urls import BadUrl
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -21,10 +22,13 @@ DAY_S = 86_400
 
 
 class WebsiteRequest(Strict):
-    """A website. Without `timeout_ms` and `retry_interval_s`: 10 seconds, or the interval where that is shorter."""
+    """A website, or another service. `method`, `accepted_status` and redirects are for http and https only.
+
+    Without `timeout_ms` and `retry_interval_s`: 10 seconds, or the interval where that is shorter.
+    """
 
     name = Text(max_length=100)
-    url = Text(max_length=2048, help_text="http or https, without user and password.")
+    url = Text(max_length=2048, help_text=f"Its scheme is the kind of check: {', '.join(SCHEMES)}. Without user and password.")
     tags = Words(required=False, default=list)
     method = serializers.ChoiceField(choices=METHODS, required=False, default="GET")
     interval_s = Whole(min_value=5, max_value=DAY_S, required=False, default=60)
@@ -47,7 +51,7 @@ class WebsiteRequest(Strict):
     def validate_url(self, url: str) -> str:
         """The URL in its normal form."""
         try:
-            return accepted_url(url, private_targets=settings.PRIVATE_TARGETS)
+            return accepted_url(url, private_targets=settings.PRIVATE_TARGETS, mail_port_open=settings.SMTP_PORT_25_OPEN)
         except BadUrl as bad:
             raise serializers.ValidationError(bad.message, bad.code) from bad
 

@@ -17,6 +17,7 @@ from core.api.monitors.services import COMMON_FIELDS, common_changes, monitor_sa
 from core.api.problems import FieldError, Problem
 from core.api.websites import options
 from core.domain.schedule import next_check_at
+from core.domain.schemes import scheme_of, unfit_setting
 
 DEFAULT_RETRY_INTERVAL_S: Final = 10
 DEFAULT_TIMEOUT_MS: Final = 10_000
@@ -118,6 +119,9 @@ def _check(website: Website) -> None:
         raise FieldError("timeout_ms", "too_long", f"must not exceed the interval, {website.interval_s} s")
     if website.retry_interval_s > website.interval_s:
         raise FieldError("retry_interval_s", "too_long", f"must not exceed the interval, {website.interval_s} s")
+    scheme = scheme_of(website.url)
+    if unfit := unfit_setting(scheme, vars(website)):
+        raise FieldError(unfit, "not_with_kind", f"means nothing to a {scheme}:// check")
     options.check(website)
 
 

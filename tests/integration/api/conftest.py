@@ -4,7 +4,8 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -22,6 +23,7 @@ from core.api import edge
 from core.api.accounts.models import User, Workspace
 from core.api.accounts.services import user_log_in
 from core.api.bootstrap import ensure_demo_user
+from core.api.monitors import targets
 from core.local.postgres import PostgresServer
 from tests.conftest import TEMPLATE
 
@@ -153,6 +155,19 @@ def settings_change(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """To change Django settings for one test; passwords are hashed cheaply in all of them."""
     monkeypatch.setattr(settings, "PASSWORD_HASHERS", ["django.contrib.auth.hashers.MD5PasswordHasher"])
     return monkeypatch
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
+    """What names resolve to where a URL is judged; others have no address."""
+    known: dict[str, tuple[str, ...]] = {"shop.test": ("93.184.216.34",)}
+
+    def resolve(host: str, _timeout_s: float) -> tuple[IPv4Address | IPv6Address, ...]:
+        return tuple(ip_address(text) for text in known.get(host, ()))
+
+    for judge in (targets.accepted_url, targets.accepted_host):
+        monkeypatch.setitem(cast("dict[str, Any]", judge.__kwdefaults__), "resolve", resolve)
+    return known
 
 
 @pytest.fixture
