@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from django.db import connection as django_connection
 
+from core.adapters.store import alerts as alert_store
 from core.api.accounts.models import ApiKey
 from core.api.bootstrap import run_migrations
 from core.api.channels.models import Channel
@@ -192,3 +193,27 @@ def test_a_parent_that_is_being_deleted_cannot_be_depended_on(committed_database
         deleter.commit()
         with pytest.raises(FieldError):
             editing.result()
+
+
+def test_deleting_a_parent_and_explaining_its_childs_outage_do_not_wait_for_each_other(
+    committed_database: str, site: Monitor
+) -> None:
+    values = {"name": "Blog", "tags": [], "url": "http://192.0.2.1/", "interval_s": 60, "depends_on": site.uid}
+    child = website_create(workspace=site.workspace, values=values, now=NOW)
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(committed_database) as router:
+        cause, incident = insert_incident(router, site), insert_incident(router, child)
+        alert_id = uuid4()
+        router.execute(
+            "INSERT INTO alert (id, workspace_id, monitor_id, incident_id, alert_type, order_key, sequence, facts, created_at)"
+            " VALUES (%s, %s, %s, %s, 'down', %s, 1, '{}', %s)",
+            (alert_id, child.workspace_id, child.pk, incident, incident, NOW),
+        )
+        router.commit()
+        assert alert_store.lock_monitor(router, alert_id) == child.pk
+        assert len(alert_store.lock_undecided(router, child.pk)) == 1
+        deleting = threads.submit(in_a_thread(lambda: monitor_delete(monitor=site, now=NOW)))
+        blocked_backends(committed_database)
+        alert_store.note_cause(router, incident, cause)
+        router.commit()
+        deleting.result()
+        assert router.execute("SELECT id, depends_on_id FROM monitor").fetchall() == [(child.pk, None)]
