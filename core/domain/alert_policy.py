@@ -28,7 +28,7 @@ LOOK_AGAIN: Final = timedelta(minutes=5)
 
 PARENT_GRACE: Final = timedelta(minutes=1)
 PARENT_LOOK: Final = timedelta(seconds=5)
-"""How long an alert waits for a parent whose failures are not confirmed yet, and how often it looks."""
+"""How long an alert waits for a parent that was not checked since, or whose failures are not confirmed yet, and how often it looks."""
 
 
 LEAST_PATIENCE: Final = timedelta(minutes=1)
@@ -80,11 +80,15 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What a monitor depends on. `watched`: neither paused nor unknown. `failing`: it has failures that are not confirmed yet."""
+    """What a monitor depends on. `watched`: neither paused nor unknown. `failing`: it has failures that are not confirmed yet.
+
+    `checked_at` is when somebody looked last; None for a heartbeat, at which nobody can look.
+    """
 
     watched: bool
     failing: bool
     outage: Outage | None
+    checked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +116,16 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Decide again at `until`. With `flapping` people are told so now; `cause` is the outage of the parent behind it."""
+    """Decide again at `until`. With `flapping` people are told so now; `cause` is the outage of the parent behind it.
+
+    With `ask_parent` the parent is to be checked now.
+    """
 
     until: datetime
     why: Why
     cause: UUID | None = None
     flapping: bool = False
+    ask_parent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +231,10 @@ def _maintenance(change: Change, facts: Facts, now: datetime) -> Hold | None:
 
 
 def _dependency(change: Change, facts: Facts, now: datetime) -> Hold | None:
-    """A parent that nobody watches explains nothing; one that came up leaves its children some time to do so, too."""
+    """A parent that nobody watches explains nothing; one that came up leaves its children some time to do so, too.
+
+    Parent and child fail together, and whichever is checked first is seen first: so the parent is asked before the child is told.
+    """
     parent = facts.parent
     if parent is None or not parent.watched:
         return None
@@ -232,8 +243,9 @@ def _dependency(change: Change, facts: Facts, now: datetime) -> Hold | None:
         return Hold(now + LOOK_AGAIN, Why.DEPENDENCY, outage.id)
     if outage and outage.resolved_at and change.began_at <= outage.resolved_at and now < outage.resolved_at + facts.patience:
         return Hold(outage.resolved_at + facts.patience, Why.DEPENDENCY, outage.id)
-    if parent.failing and now < change.at + PARENT_GRACE:
-        return Hold(min(now + PARENT_LOOK, change.at + PARENT_GRACE), Why.DEPENDENCY)
+    not_asked = parent.checked_at is not None and parent.checked_at < change.began_at
+    if (parent.failing or not_asked) and now < change.at + PARENT_GRACE:
+        return Hold(min(now + PARENT_LOOK, change.at + PARENT_GRACE), Why.DEPENDENCY, ask_parent=not_asked)
     return None
 
 

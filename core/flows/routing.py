@@ -55,7 +55,7 @@ class Verdict:
 def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> None:
     """Decide about an alert, and about all of its monitor that wait with it. An alert that has been routed is left alone."""
     verdicts: list[Verdict] = []
-    came_up: int | None = None
+    came_up = False
     with connection.transaction():
         monitor_id = store.lock_monitor(connection, alert_id)
         if monitor_id is None:
@@ -65,10 +65,10 @@ def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_t
             seen = _situation(connection, monitor_id, undecided)
             verdicts = _decide(connection, monitor_id, undecided, seen, now)
             _act(connection, monitor_id, verdicts, now, first_at=_after(seen.heard_at, now), receipt_timeout=receipt_timeout)
-            came_up = monitor_id if seen.has_dependants and not undecided[-1][1].went_down else None
+            came_up = seen.has_dependants and not undecided[-1][1].went_down
     count_held(_newly_kept(verdicts))
-    if came_up is not None:
-        _wake_dependants(connection, came_up, now)
+    if monitor_id is not None:
+        _have_relatives_checked(connection, monitor_id, verdicts, now, came_up=came_up)
 
 
 def route_alerts(
@@ -181,12 +181,19 @@ def _newly_kept(verdicts: Sequence[Verdict]) -> Iterator[tuple[UUID, AlertType]]
             yield monitor.id, verdict.alert.alert_type
 
 
-def _wake_dependants(connection: Connection, monitor_id: int, now: datetime) -> None:
-    """A monitor is well again: look at what depends on it, and decide again about what was held.
+def _have_relatives_checked(
+    connection: Connection, monitor_id: int, verdicts: Sequence[Verdict], now: datetime, *, came_up: bool
+) -> None:
+    """Ask the parent of a monitor that went down; look at what depends on one that came up, and decide again about what was held.
 
-    Two transactions, because states are locked before alerts everywhere. What a crash loses here, the time of each hold makes up for.
+    In transactions of their own, because states are locked before alerts everywhere. What a crash loses here, the time of each hold
+    makes up for.
     """
-    with connection.transaction():
-        situations.check_dependants(connection, monitor_id, now)
-    with connection.transaction():
-        situations.decide_dependants(connection, monitor_id, now)
+    if any(isinstance(verdict.decision, Hold) and verdict.decision.ask_parent for verdict in verdicts):
+        with connection.transaction():
+            situations.check_parent(connection, monitor_id, now)
+    if came_up:
+        with connection.transaction():
+            situations.check_dependants(connection, monitor_id, now)
+        with connection.transaction():
+            situations.decide_dependants(connection, monitor_id, now)

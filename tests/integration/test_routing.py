@@ -206,6 +206,23 @@ class TestDependencies:
         assert world.hears(NOW + 23 * SECOND) == [("down", "router")]
         assert world.hears(NOW + 2 * MINUTE) == []
 
+    def test_a_child_whose_parent_was_not_checked_since_has_it_asked_first(self, world: World) -> None:
+        router = world.monitor("router")
+        shop = world.monitor(parent=router)
+        world.connection.execute(
+            "UPDATE website_state SET state = 'up', last_checked_at = %s, next_check_at = %s WHERE monitor_id = %s",
+            (NOW - 50 * SECOND, NOW + 10 * SECOND, router.id),
+        )
+        world.goes("down", shop, NOW)
+        assert world.hears(NOW + 3 * SECOND) == []
+        asked = world.connection.execute("SELECT next_check_at FROM website_state WHERE monitor_id = %s", (router.id,)).fetchone()
+        assert asked == (NOW + 3 * SECOND,)
+        world.connection.execute(
+            "UPDATE website_state SET last_checked_at = %s WHERE monitor_id = %s", (NOW + 4 * SECOND, router.id)
+        )
+        world.connection.commit()
+        assert world.hears(NOW + 8 * SECOND) == [("down", "shop")], "the parent is well"
+
     def test_it_is_told_when_the_parents_failures_come_to_nothing(self, world: World) -> None:
         router = world.monitor("router")
         shop = world.monitor(parent=router)

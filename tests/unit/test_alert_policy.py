@@ -136,6 +136,15 @@ class TestDependencies:
         assert decision.until <= NOW + PARENT_GRACE
         assert isinstance(decide([down(held=Why.DEPENDENCY)], facts, NOW + PARENT_GRACE)[0], Send)
 
+    def test_a_parent_that_was_not_checked_since_is_asked_first(self) -> None:
+        began = NOW - 20 * SECOND
+        unasked = replace(QUIET, parent=Parent(True, False, None, began - SECOND))
+        [decision] = decide([down()], unasked, NOW)
+        assert isinstance(decision, Hold)
+        assert decision.ask_parent
+        assert isinstance(decide([down(held=Why.DEPENDENCY)], unasked, NOW + PARENT_GRACE)[0], Send), "not for ever"
+        assert decide([down()], replace(QUIET, parent=Parent(True, False, None, began)), NOW) == [Send()]
+
     def test_it_is_told_once_the_parent_is_found_well(self) -> None:
         assert isinstance(decide([down(held=Why.DEPENDENCY)], with_parent(None), NOW + 5 * SECOND)[0], Send)
 
@@ -270,7 +279,8 @@ class Told:
             first, last = begun[-1]
             outage = Outage(uuid5(ID, str(first)), at(first), at(last) if at(last) <= now else None)
         failing = any(at(first) - 30 * SECOND <= now < at(first) for first, _ in self.story.parent_down)
-        return Parent(not within(now, self.story.unwatched), failing, outage)
+        checked_at = now - (now - NOW) % MINUTE
+        return Parent(not within(now, self.story.unwatched), failing, outage, checked_at)
 
     def promise(self, now: datetime) -> None:
         if self.open:

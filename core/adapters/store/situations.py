@@ -27,7 +27,7 @@ SITUATION: Final = """
 PARENT: Final = """
     SELECT coalesce(w.interval_s + w.retry_interval_s * w.recovery_threshold + w.timeout_ms / 1000.0, h.period_s + h.grace_s, 0)::float8,
            p.paused_at IS NULL AND coalesce(s.unknown_since > %(unknown_since)s, true),
-           coalesce(s.state <> 'down' AND s.failures > 0, false),
+           coalesce(s.state <> 'down' AND s.failures > 0, false), s.last_checked_at,
            o.id, o.began_at, o.resolved_at
     FROM monitor m
     JOIN monitor p ON p.uid = m.depends_on_id
@@ -38,6 +38,12 @@ PARENT: Final = """
         SELECT i.id, i.began_at, i.resolved_at FROM incident i WHERE i.monitor_id = p.id ORDER BY i.opened_at DESC LIMIT 1
     ) AS o ON true
     WHERE m.id = %(monitor_id)s
+"""
+
+CHECK_PARENT: Final = """
+    UPDATE website_state s SET next_check_at = %(now)s
+    FROM monitor m JOIN monitor p ON p.uid = m.depends_on_id
+    WHERE m.id = %(monitor_id)s AND s.monitor_id = p.id AND s.next_check_at > %(now)s
 """
 
 CHECK_DEPENDANTS: Final = """
@@ -90,8 +96,13 @@ def parent(connection: Connection, monitor_id: int, unknown_since: datetime) -> 
     row = connection.execute(PARENT, {"monitor_id": monitor_id, "unknown_since": unknown_since}).fetchone()
     if row is None:
         return None, timedelta()
-    recovery_s, watched, failing, *outage = row
-    return Parent(watched, failing, Outage(*outage) if outage[0] else None), timedelta(seconds=recovery_s)
+    recovery_s, watched, failing, checked_at, *outage = row
+    return Parent(watched, failing, Outage(*outage) if outage[0] else None, checked_at), timedelta(seconds=recovery_s)
+
+
+def check_parent(connection: Connection, monitor_id: int, now: datetime) -> None:
+    """Have what this monitor depends on checked soon, if it is a website."""
+    connection.execute(CHECK_PARENT, {"monitor_id": monitor_id, "now": now})
 
 
 def check_dependants(connection: Connection, monitor_id: int, now: datetime) -> None:
