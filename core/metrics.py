@@ -65,7 +65,9 @@ RECOVERY_EVENTS = Counter("uptime_recovery_events_total", "Incidents resolved.",
 DOWNTIME_DURATION = Histogram(
     "uptime_downtime_duration_seconds", "Length of resolved incidents.", _MONITOR, buckets=DOWNTIME_SECONDS
 )
-ALERT_THROTTLE_HITS = Counter("uptime_alert_throttle_hits_total", "Alerts held back by a throttle.", ("monitor_id", "alert_type"))
+ALERT_THROTTLE_HITS = Counter(
+    "uptime_alert_throttle_hits_total", "Alerts that were held or dropped.", ("monitor_id", "alert_type")
+)
 
 # --- celery ---------------------------------------------------------------------------------------------------------
 TASK_DURATION = Histogram(

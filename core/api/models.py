@@ -3,6 +3,7 @@
 from core.api.accounts.models import ApiKey, Membership, User, Workspace
 from core.api.channels.models import Channel
 from core.api.incidents.models import Alert, Delivery, Incident, Outbox
+from core.api.maintenance.models import MaintenanceWindow
 from core.api.monitors.models import (
     CheckResult,
     Heartbeat,
@@ -22,6 +23,7 @@ __all__ = [
     "Heartbeat",
     "HeartbeatState",
     "Incident",
+    "MaintenanceWindow",
     "Membership",
     "Monitor",
     "Outbox",

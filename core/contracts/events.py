@@ -17,7 +17,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone; one without is refused."""
 
 MonitorKind = Literal["website", "heartbeat"]
-AlertType = Literal["down", "recovered", "not_monitored", "monitored_again", "test"]
+AlertType = Literal["down", "recovered", "flapping", "not_monitored", "monitored_again", "test"]
 PingKind = Literal["success", "fail", "start", "log"]
 ErrorType = Literal["transient", "permanent", "rate_limited"]
 
@@ -95,7 +95,7 @@ class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
     """Send one message to one channel.
 
     `order_key` and `sequence` order the messages about one incident on one channel; `generation` counts how often this delivery
-    has been requested. `incident` is absent for alerts that are not about an outage (`test`, `not_monitored`).
+    has been requested. `incident` is absent for alerts that are not about one outage (`test`, `flapping`, `not_monitored`).
     """
 
     delivery_id: UUID

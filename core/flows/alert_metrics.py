@@ -1,4 +1,7 @@
-"""Counts what receipts and sweeps report, after their transaction has been committed."""
+"""Counts what routing, receipts and sweeps report, after their transaction has been committed."""
+
+from collections.abc import Iterable
+from uuid import UUID
 
 from core import metrics
 from core.domain.delivery import Count
@@ -17,3 +20,9 @@ def count(change: Count | None) -> None:
         metrics.ALERT_RETRIES.labels(**labels).inc(change.retries)
     if change.duration_s is not None:
         metrics.ALERT_DELIVERY_DURATION.labels(**labels).observe(change.duration_s)
+
+
+def count_held(kept: Iterable[tuple[UUID, str]]) -> None:
+    """Count alerts that were held or dropped, by monitor (public id) and type."""
+    for monitor_id, alert_type in kept:
+        metrics.ALERT_THROTTLE_HITS.labels(str(monitor_id), alert_type).inc()

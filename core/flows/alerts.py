@@ -1,37 +1,27 @@
-"""From an alert to its deliveries, from the outbox to the bus, and from receipts back to the deliveries.
+"""From the outbox to the bus, and from receipts back to the deliveries; `core.flows.routing` decides what is sent in the first place.
 
-Invariants: a delivery exists if and only if its request was written to the outbox, because both are one transaction; an alert is
-routed once; a delivery ends in one of its final states or is requested again when its receipt is overdue.
+Invariant: a delivery ends in one of its final states or is requested again when its receipt is overdue.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
-
-import msgspec
-import psycopg
-from uuid_utils.compat import uuid7
 
 from core.adapters.database import Connection, Pool
 from core.adapters.event_bus import EventBus
 from core.adapters.store import alerts as alert_store
 from core.adapters.store import deliveries as delivery_store
 from core.adapters.store import outbox
-from core.adapters.store.alerts import ChannelRef, StoredAlert
-from core.adapters.store.deliveries import NewDelivery, OverdueDelivery
+from core.adapters.store.deliveries import OverdueDelivery
 from core.adapters.store.outbox import OutboxEvent
 from core.contracts import events
 from core.domain import delivery as rules
 from core.domain.delivery import Count
+from core.flows.requests import RECEIPT_TIMEOUT, request_event
+from core.flows.routing import route_waiting
 from core.logs import get_logger
 
 log = get_logger(__name__)
-
-RECEIPT_TIMEOUT: Final = timedelta(minutes=5)
-ROUTING_GRACE: Final = timedelta(seconds=2)
-"""How long a committed alert may wait for its task before the sweep routes it."""
 
 SWEEP_LIMIT: Final = 500
 
@@ -42,46 +32,6 @@ class Rerequested:
 
     requested: int
     given_up: tuple[Count, ...]
-
-
-def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> None:
-    """Make one delivery and one request per channel. One transaction; an alert that has been routed is left alone."""
-    with connection.transaction():
-        alert = alert_store.claim_for_routing(connection, alert_id, now)
-        if alert is None:
-            return
-        channels = {channel.id: channel for channel in alert_store.lock_channels(connection, alert.workspace_id)}
-        enabled = [channel.id for channel in channels.values() if not channel.disabled]
-        told = [channels[uid] for uid in rules.route(enabled, alert.only_channel_id) if uid in channels]
-        due = rules.receipt_due(now, 1, receipt_timeout)
-        new = [NewDelivery(uuid7(), alert.workspace_id, alert.id, c.id, c.config_version, due) for c in told]
-        delivery_store.insert(connection, new, now)
-        requests = [_request(delivery.id, 1, alert, channel, now) for delivery, channel in zip(new, told, strict=True)]
-        outbox.insert(connection, requests, now)
-    if not told:
-        log.warning("alert.no_channels", alert_id=str(alert_id), workspace_id=str(alert.workspace_id))
-
-
-def route_alerts(
-    connection: Connection, alert_ids: Iterable[UUID], now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT
-) -> int:
-    """Route alerts; returns how many. Each is a transaction of its own: one that cannot be routed is logged, the others go on."""
-    routed = 0
-    for alert_id in alert_ids:
-        try:
-            route_alert(connection, alert_id, now, receipt_timeout)
-        except (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError):
-            log.exception("alert.not_routable", alert_id=str(alert_id))
-        else:
-            routed += 1
-    return routed
-
-
-def route_waiting(connection: Connection, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> int:
-    """Route alerts whose task was lost; returns how many."""
-    with connection.transaction():
-        waiting = alert_store.not_routed(connection, now - ROUTING_GRACE, SWEEP_LIMIT)
-    return route_alerts(connection, waiting, now, receipt_timeout)
 
 
 def relay_outbox(pool: Pool, bus: EventBus, limit: int = 100) -> int:
@@ -114,7 +64,7 @@ def rerequest_overdue(connection: Connection, now: datetime, receipt_timeout: ti
                 given_up.append(change.count)
                 log.error("delivery.given_up", delivery_id=str(overdue.id), error=change.delivery.error)
             else:
-                requests.append(_request(overdue.id, change.delivery.generation, overdue.alert, overdue.channel, now))
+                requests.append(request_event(overdue.id, change.delivery.generation, overdue.alert, overdue.channel, now))
         outbox.insert(connection, requests, now)
     return Rerequested(len(requests), tuple(given_up))
 
@@ -186,27 +136,3 @@ def _ask_again(overdue: OverdueDelivery, now: datetime, timeout: timedelta) -> r
         now=now,
         timeout=timeout,
     )
-
-
-def _request(delivery_id: UUID, generation: int, alert: StoredAlert, channel: ChannelRef, now: datetime) -> OutboxEvent:
-    metadata = events.Metadata(
-        event_id=uuid7(),
-        occurred_at=now,
-        workspace_id=alert.workspace_id,
-        correlation_id=alert.incident_id or alert.id,
-    )
-    request = events.AlertRequested(
-        delivery_id=delivery_id,
-        generation=generation,
-        alert_id=alert.id,
-        alert_type=alert.alert_type,
-        order_key=alert.order_key,
-        sequence=alert.sequence,
-        channel_id=channel.id,
-        channel_kind=channel.kind,
-        config_version=channel.config_version,
-        monitor=alert.facts.monitor,
-        incident=alert.facts.incident,
-        text=alert.facts.text,
-    )
-    return OutboxEvent(events.AlertRequested.__name__, events.encode(metadata, request))

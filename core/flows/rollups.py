@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.adapters.database import Connection
+from core.adapters.store import maintenance as windows
 from core.adapters.store import partitions
 from core.adapters.store import rollups as store
 from core.adapters.store import uptime as uptime_store
-from core.domain.uptime import DAY, HOUR, floor_day, floor_hour
+from core.domain.maintenance import spans_by_window
+from core.domain.uptime import DAY, HOUR, Span, floor_day, floor_hour
 
 SETTLE: Final = timedelta(minutes=2)
 """How long after its end an hour is left alone: results of its last seconds are being flushed."""
@@ -29,7 +31,7 @@ NOTES_KEPT: Final = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """What a run did: hours of all monitors, and hours mended for the monitors of changed incidents."""
+    """What a run did: hours of all monitors, and hours mended for the monitors of changed incidents and maintenance windows."""
 
     hours: int
     mended: int
@@ -75,7 +77,7 @@ def _roll_next(connection: Connection, now: datetime) -> bool:
 
 
 def _mend_next(connection: Connection) -> bool:
-    """Roll up one hour again for the monitors whose incidents changed it; False when there is none.
+    """Roll up one hour again for the monitors whose incidents or windows changed it; False when there is none.
 
     Facts past their retention are no more, so what was made of them stays.
     """
@@ -101,7 +103,8 @@ def _mend_next(connection: Connection) -> bool:
 def _roll(connection: Connection, hour: datetime, monitor_ids: Sequence[int] | None) -> None:
     day = floor_day(hour)
     partitions.ensure_day(connection, "rollup_hourly", day.date())
-    store.roll_hour(connection, hour, monitor_ids)
+    span = Span(hour, hour + HOUR)
+    store.roll_hour(connection, hour, monitor_ids, spans_by_window(windows.of_all(connection, span), span))
     if hour + HOUR == day + DAY:
         store.roll_day(connection, day.date(), monitor_ids)
 

@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from core.adapters.database import Connection
+from core.adapters.store import maintenance as windows
 from core.adapters.store import uptime as store
+from core.domain.maintenance import spans_by_window
 from core.domain.uptime import Span, Tally, floor_hour, pieces
 
 
@@ -15,5 +17,6 @@ def measure_uptime(connection: Connection, monitor_id: int, created_at: datetime
     if parts.days or parts.hours:
         tally = store.from_rollups(connection, monitor_id, parts.days, parts.hours)
     for part in parts.facts:
-        tally += store.from_facts(connection, monitor_id, part, min(floor_hour(part.start), rolled_until))
+        maintenance = spans_by_window(windows.of_monitor(connection, monitor_id, part), part)
+        tally += store.from_facts(connection, monitor_id, part, min(floor_hour(part.start), rolled_until), maintenance)
     return tally

@@ -85,23 +85,23 @@ def compose(request: AlertRequested, public_url: str = "") -> Message:
 def _story(request: AlertRequested) -> _Story:
     monitor, incident = request.monitor, request.incident
     if request.alert_type == "down" and monitor and incident:
-        return _down(monitor, incident)
+        return _down(monitor, incident, request.text)
     if request.alert_type == "recovered" and monitor and incident:
-        return _recovered(monitor, incident)
+        return _recovered(monitor, incident, request.text)
     return _notice(request, monitor)
 
 
-def _down(monitor: MonitorFacts, incident: IncidentFacts) -> _Story:
+def _down(monitor: MonitorFacts, incident: IncidentFacts, text: str) -> _Story:
     if monitor.kind == "heartbeat":
         failed = incident.reason == "heartbeat_failed"
         headline = f"{monitor.name} has failed." if failed else f"{monitor.name} has not pinged in time."
     else:
         headline = f"{monitor.name} is down."
     facts = (*_what_and_why(monitor, incident), ("Since", moment(incident.began_at)), ("Confirmed", _confirmed(incident)))
-    return _Story(f"DOWN: {monitor.name} - {reason_in_words(incident.reason).rstrip('.')}", headline, facts)
+    return _Story(f"DOWN: {monitor.name} - {reason_in_words(incident.reason).rstrip('.')}", headline, facts, text)
 
 
-def _recovered(monitor: MonitorFacts, incident: IncidentFacts) -> _Story:
+def _recovered(monitor: MonitorFacts, incident: IncidentFacts, text: str) -> _Story:
     until = incident.resolved_at or incident.opened_at
     length = duration(until - incident.began_at)
     again = "pings again" if monitor.kind == "heartbeat" else "is up again"
@@ -111,13 +111,15 @@ def _recovered(monitor: MonitorFacts, incident: IncidentFacts) -> _Story:
         ("Until", moment(until)),
         ("For", length),
     )
-    return _Story(f"UP: {monitor.name} - was down {length}", f"{monitor.name} {again}. It was down for {length}.", facts)
+    return _Story(f"UP: {monitor.name} - was down {length}", f"{monitor.name} {again}. It was down for {length}.", facts, text)
 
 
 def _notice(request: AlertRequested, monitor: MonitorFacts | None) -> _Story:
     name, is_being = (monitor.name, "is being") if monitor else ("Your websites", "are being")
     is_not = is_being.replace(" ", " not ")
     facts = (("What", monitor.target),) if monitor else ()
+    if request.alert_type == "flapping":
+        return _Story(f"FLAPPING: {name}", f"{name} keeps going down and up.", facts, request.text)
     if request.alert_type == "not_monitored":
         closing = request.text or "We could not check it for a while, for reasons of our own. Its state is unknown, not down."
         return _Story(f"NOT MONITORED: {name}", f"{name} {is_not} monitored right now.", facts, closing)

@@ -25,7 +25,7 @@ from core.contracts import event_examples, events
 from core.contracts.channel_vault import ChannelVersion, VaultCipher
 from core.contracts.channels import parse_config
 from core.domain.transitions import CameUp, MonitorRef
-from core.flows import alert_metrics, alerts
+from core.flows import alert_metrics, alerts, routing
 from core.flows.incidents import record_transitions
 from tests.aws_stand_in import AwsStandIn
 from tests.dispatching import VAULT_KEY, Dispatch, dispatch_environment
@@ -103,8 +103,8 @@ def test_an_alert_becomes_one_request_per_enabled_channel(connection: psycopg.Co
     make_channel(connection, monitor.workspace_id, disabled=True)
     make_channel(connection, make_monitor(connection, "somebody else's").workspace_id)
     connection.commit()
-    alerts.route_alert(connection, alert_id, NOW)
-    alerts.route_alert(connection, alert_id, NOW)
+    routing.route_alert(connection, alert_id, NOW)
+    routing.route_alert(connection, alert_id, NOW)
     assert alerts.relay_outbox(pool, bus) == 3
     first, second = bus.requests()
     assert {first.channel_id, second.channel_id} == {
@@ -132,7 +132,7 @@ def test_a_test_goes_to_its_own_channel_only_even_while_that_is_disabled(
         (alert_id, monitor.workspace_id, alert_id, channel, NOW),
     )
     connection.commit()
-    alerts.route_alert(connection, alert_id, NOW)
+    routing.route_alert(connection, alert_id, NOW)
     alerts.relay_outbox(pool, bus)
     [request] = bus.requests()
     assert (request.channel_id, request.alert_type, request.monitor) == (channel, "test", None)
@@ -140,7 +140,7 @@ def test_a_test_goes_to_its_own_channel_only_even_while_that_is_disabled(
 
 def test_an_alert_without_channels_is_routed_to_nobody(connection: psycopg.Connection) -> None:
     _, alert_id = outage(connection, channels=0)
-    alerts.route_alert(connection, alert_id, NOW)
+    routing.route_alert(connection, alert_id, NOW)
     assert connection.execute("SELECT routed_at FROM alert").fetchone() == (NOW,)
     assert connection.execute("SELECT count(*) FROM delivery").fetchone() == (0,)
 
@@ -150,7 +150,7 @@ def test_racing_tasks_route_an_alert_once(connection: psycopg.Connection, pool: 
 
     def route() -> None:
         with pool.connection() as other:
-            alerts.route_alert(other, alert_id, NOW)
+            routing.route_alert(other, alert_id, NOW)
 
     threads = [threading.Thread(target=route) for _ in range(4)]
     for thread in threads:
@@ -162,7 +162,7 @@ def test_racing_tasks_route_an_alert_once(connection: psycopg.Connection, pool: 
 
 def test_what_the_bus_refuses_stays_for_the_next_relay(connection: psycopg.Connection, pool: Pool, bus: FakeBus) -> None:
     _, alert_id = outage(connection)
-    alerts.route_alert(connection, alert_id, NOW)
+    routing.route_alert(connection, alert_id, NOW)
     bus.refuse = {"AlertRequested"}
     assert alerts.relay_outbox(pool, bus) == 1
     assert [row[0] for row in connection.execute("SELECT detail_type FROM outbox")] == ["AlertRequested"]
@@ -353,7 +353,7 @@ def test_the_whole_way_there_and_back(
         for transition in (went_down(monitor), CameUp(monitor, now)):
             [alert_id] = record_transitions(connection, [transition], now)
             connection.commit()
-            alerts.route_alert(connection, alert_id, now)
+            routing.route_alert(connection, alert_id, now)
             assert alerts.relay_outbox(pool, bus) == 3
             pump(dispatch, connection, receipts=2)
     assert [json.loads(received.body)["type"] for received in hook.received] == ["alert.down", "alert.recovered"]

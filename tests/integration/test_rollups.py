@@ -26,11 +26,12 @@ TOLERANCE_S = INTERVAL_S + RETRY_S + TIMEOUT_S
 
 @dataclass(frozen=True)
 class Life:
-    """What happened to a monitor, in seconds after `START`: checks with their outcomes, incidents, pauses (end None: lasting)."""
+    """What happened to a monitor, in seconds after `START`: checks with outcomes, incidents, pauses, maintenance (end None: lasting)."""
 
     checks: Sequence[tuple[int, Outcome]] = ()
     incidents: Sequence[tuple[int, int | None]] = ()
     pauses: Sequence[tuple[int, int | None]] = ()
+    windows: Sequence[tuple[int, int | None]] = ()
 
 
 def at(second: float) -> datetime:
@@ -87,8 +88,23 @@ def resume(connection: psycopg.Connection, monitor_id: int, when: datetime) -> N
     connection.execute("UPDATE monitor SET paused_at = NULL, updated_at = %s WHERE id = %s", (when, monitor_id))
 
 
+def maintain(connection: psycopg.Connection, monitor_id: int, starts_at: datetime, ends_at: datetime | None) -> UUID:
+    """A window of a day's time at most, or one that begins then and comes back daily for all of the day."""
+    window_id, lasting = uuid4(), ends_at is None
+    connection.execute(
+        """INSERT INTO maintenance_window (id, workspace_id, name, kind, starts_at, ends_at, weekdays, start_time, duration_s, cron,
+            time_zone, all_monitors, monitors, tags, created_at, updated_at)
+        SELECT %s, workspace_id, 'w', %s, %s, %s, '{0,1,2,3,4,5,6}', '00:00', 86400, '', 'Asia/Kolkata', false, ARRAY[uid], '{}', %s, %s
+        FROM monitor WHERE id = %s""",
+        (window_id, "weekly" if lasting else "once", starts_at, ends_at, starts_at, starts_at, monitor_id),
+    )
+    return window_id
+
+
 def live(connection: psycopg.Connection, life: Life) -> int:
     monitor_id = make_monitor(connection)
+    for starts, ends in life.windows:
+        maintain(connection, monitor_id, at(starts), None if ends is None else at(ends))
     for second, outcome in life.checks:
         check(connection, monitor_id, at(second), outcome)
     for began, resolved in life.incidents:
@@ -104,19 +120,21 @@ def live(connection: psycopg.Connection, life: Life) -> int:
 
 def reference(life: Life, start: int, end: int) -> dict[str, int]:
     """Seconds of each kind in `[start, end)`, one second after the other."""
-    seconds = {"up": 0, "down": 0, "unknown": 0}
+    seconds = {"up": 0, "down": 0, "unknown": 0, "maintenance": 0}
     if not life.checks:
         return seconds
     first = min(second for second, _ in life.checks)
     seen = {second: outcome is not Outcome.UNKNOWN for second, outcome in life.checks}
-    seen = {resumed: True for _, resumed in life.pauses if resumed is not None} | seen
+    seen |= {resumed: True for _, resumed in life.pauses if resumed is not None}  # at the same second as an unknown check, too
     latest, known = first, False
     for second in range(first, end):
         if second in seen:
             latest, known = second, seen[second]
         if second < start or within(second, life.pauses):
             continue
-        if within(second, life.incidents):
+        if within(second, life.windows):
+            seconds["maintenance"] += 1
+        elif within(second, life.incidents):
             seconds["down"] += 1
         elif known and second < latest + TOLERANCE_S:
             seconds["up"] += 1
@@ -130,7 +148,8 @@ def within(second: int, spans: Sequence[tuple[int, int | None]]) -> bool:
 
 
 def in_seconds(tally: Tally) -> dict[str, float]:
-    return {"up": tally.up_ms / 1000, "down": tally.down_ms / 1000, "unknown": tally.unknown_ms / 1000}
+    kinds = {"up": tally.up_ms, "down": tally.down_ms, "unknown": tally.unknown_ms, "maintenance": tally.maintenance_ms}
+    return {kind: ms / 1000 for kind, ms in kinds.items()}
 
 
 def measured(connection: psycopg.Connection, monitor_id: int, start: datetime, end: datetime) -> Tally:
@@ -161,7 +180,7 @@ def lives(draw: st.DrawFn) -> Life:
     holes = draw(spans())
     checks = {second: Outcome.UP for second in regular if not within(second, holes)}
     checks |= draw(st.dictionaries(TIMES, outcomes, max_size=12))
-    return Life(sorted(checks.items()), draw(spans()), draw(spans()))
+    return Life(sorted(checks.items()), draw(spans()), draw(spans()), draw(spans()))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -190,19 +209,22 @@ def test_what_comes_late_is_found_by_the_next_runs(
     """Results and incidents are stored up to two hours after they happened, with runs in between; the last run sees them all."""
     with connection.transaction(force_rollback=True):
         monitor_id = make_monitor(connection)
-        checks = list(life.checks)
+        checks, windows = list(life.checks), list(life.windows)
         opened: dict[int, UUID] = {}
         for now in [*runs, LENGTH + 3 * 3600]:
             while checks and checks[0][0] + delay <= now:
                 second, outcome = checks.pop(0)
                 check(connection, monitor_id, at(second), outcome)
+            while windows and windows[0][0] + delay <= now:
+                starts, ends = windows.pop(0)
+                maintain(connection, monitor_id, at(starts), None if ends is None else at(ends))
             for began, resolved in life.incidents:
                 if began not in opened and began + delay <= now:
                     opened[began] = open_incident(connection, monitor_id, at(began))
                 if resolved is not None and began in opened and resolved + delay <= now:
                     resolve(connection, opened[began], at(resolved))
             aggregate(connection, at(now))
-        known = Life(life.checks, life.incidents)
+        known = Life(life.checks, life.incidents, windows=life.windows)
         whole = measured(connection, monitor_id, at(0), at(LENGTH))
         assert in_seconds(whole) == reference(known, 0, LENGTH)
 
@@ -253,7 +275,7 @@ def test_an_incident_that_is_known_late_mends_the_hours_and_days_behind_it(conne
     assert aggregate(connection, now, limit=10) == Rolled(0, 10)
     assert aggregate(connection, now, limit=100) == Rolled(0, 37)
     tally = measured(connection, monitor_id, at(0), at(2 * 86_400))
-    assert in_seconds(tally) == {"up": 2 * 86_400 - 3600, "down": 3600, "unknown": 0}
+    assert in_seconds(tally) == {"up": 2 * 86_400 - 3600, "down": 3600, "unknown": 0, "maintenance": 0}
     assert measured(connection, other, at(0), at(2 * 86_400)).up_ms == 2 * 86_400_000
     assert connection.execute("SELECT count(*) FROM rollup_stale").fetchone() == (0,)
 
@@ -285,7 +307,7 @@ def test_a_heartbeat_is_up_from_its_first_ping_but_for_incidents_and_pauses(conn
     for now in (0, 2 * 86_400):
         aggregate(connection, at(now))
         tally = measured(connection, monitor_id, at(0), at(86_400))
-        assert in_seconds(tally) == {"up": 86_400 - 600 - 20_000, "down": 10_000, "unknown": 0}
+        assert in_seconds(tally) == {"up": 86_400 - 600 - 20_000, "down": 10_000, "unknown": 0, "maintenance": 0}
         assert (tally.results, tally.responses.count) == (1, 0)
 
 
@@ -349,3 +371,59 @@ def test_measuring_one_monitor_opens_only_the_days_that_it_needs(connection: psy
     row = connection.execute(query, seen).fetchone()
     assert row
     assert row[0] <= 3
+
+
+class TestWindowsAfterTheFact:
+    DAYS = 4
+    NOW = at(4 * 86_400 + 300)
+
+    @pytest.fixture
+    def monitor_id(self, connection: psycopg.Connection) -> int:
+        """Four days up, but for two hours on the first and two on the third day; all rolled up."""
+        incidents = [(3600, 3 * 3600), (2 * 86_400 + 3600, 2 * 86_400 + 3 * 3600)]
+        monitor_id = live(connection, Life([(n, Outcome.UP) for n in range(0, self.DAYS * 86_400, 300)], incidents))
+        live(connection, Life([(0, Outcome.UP)]))
+        aggregate(connection, self.NOW, limit=200)
+        return monitor_id
+
+    def seconds(self, connection: psycopg.Connection, monitor_id: int) -> tuple[float, float]:
+        """Down and in maintenance, over all days."""
+        tally = measured(connection, monitor_id, at(0), at(self.DAYS * 86_400))
+        return tally.down_ms / 1000, tally.maintenance_ms / 1000
+
+    def test_a_window_takes_its_time_from_the_downtime_and_gives_it_back(
+        self, connection: psycopg.Connection, monitor_id: int
+    ) -> None:
+        assert self.seconds(connection, monitor_id) == (4 * 3600, 0)
+        window_id = maintain(connection, monitor_id, at(2 * 3600), at(4 * 3600))
+        mended = aggregate(connection, self.NOW, limit=200).mended
+        assert mended == 25, "from its beginning to the end of the day in which it ends, not to the present"
+        assert self.seconds(connection, monitor_id) == (3 * 3600, 2 * 3600)
+        connection.execute("UPDATE maintenance_window SET ends_at = %s WHERE id = %s", (at(3 * 3600), window_id))
+        aggregate(connection, self.NOW, limit=200)
+        assert self.seconds(connection, monitor_id) == (3 * 3600, 3600)
+        connection.execute("UPDATE maintenance_window SET name = 'another'")
+        assert aggregate(connection, self.NOW, limit=200) == Rolled(0, 0), "a name is no fact"
+        connection.execute("DELETE FROM maintenance_window")
+        aggregate(connection, self.NOW, limit=200)
+        assert self.seconds(connection, monitor_id) == (4 * 3600, 0)
+
+    def test_ending_a_repetition_leaves_what_was_before(self, connection: psycopg.Connection, monitor_id: int) -> None:
+        maintain(connection, monitor_id, at(0), None)
+        aggregate(connection, self.NOW, limit=200)
+        assert self.seconds(connection, monitor_id) == (0, self.DAYS * 86_400)
+        connection.execute("UPDATE maintenance_window SET ends_at = %s", (at(2 * 86_400),))
+        assert aggregate(connection, self.NOW, limit=200).mended == 2 * 24
+        assert self.seconds(connection, monitor_id) == (2 * 3600, 2 * 86_400)
+
+    def test_a_monitor_that_leaves_a_window_gets_its_time_back(self, connection: psycopg.Connection, monitor_id: int) -> None:
+        maintain(connection, monitor_id, at(3600), at(2 * 3600))
+        aggregate(connection, self.NOW, limit=200)
+        connection.execute("UPDATE maintenance_window SET monitors = ARRAY[gen_random_uuid()]")
+        aggregate(connection, self.NOW, limit=200)
+        assert self.seconds(connection, monitor_id) == (4 * 3600, 0)
+
+    def test_a_window_that_is_still_to_come_mends_nothing(self, connection: psycopg.Connection, monitor_id: int) -> None:
+        maintain(connection, monitor_id, self.NOW + DAY, self.NOW + 2 * DAY)
+        assert aggregate(connection, self.NOW, limit=200) == Rolled(0, 0)
+        assert connection.execute("SELECT count(*) FROM rollup_stale").fetchone() == (0,)

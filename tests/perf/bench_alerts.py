@@ -28,8 +28,8 @@ from core.contracts.channels import parse_config
 from core.contracts.names import Names
 from core.domain.outcomes import Reason
 from core.domain.transitions import MonitorRef, WentDown
-from core.flows.alerts import RECEIPT_TIMEOUT
 from core.flows.incidents import record_transitions
+from core.flows.requests import RECEIPT_TIMEOUT
 from core.inbox.consumer import Consumer
 from core.inbox.handlers import ReceiptHandler
 from core.local.lambda_runner import LambdaRunner

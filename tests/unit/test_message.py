@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -100,6 +101,20 @@ def test_notices_carry_their_text() -> None:
     assert "unknown, not down" in compose(request("not_monitored")).text
     assert compose(request("monitored_again")).subject == "MONITORED AGAIN: Shop"
     assert "Shop is being monitored again." in compose(request("monitored_again")).text
+
+
+def test_flapping_says_what_comes_next() -> None:
+    message = compose(request("flapping", text="It changed 6 times within 30 minutes."))
+    assert message.subject == "FLAPPING: Shop"
+    assert "Shop keeps going down and up." in message.text
+    assert "It changed 6 times within 30 minutes." in message.html
+
+
+@pytest.mark.parametrize("alert_type", ["down", "recovered"])
+def test_what_is_told_late_says_why(alert_type: Any) -> None:
+    assert (
+        "during a maintenance window" in compose(request(alert_type, text="This was held back during a maintenance window.")).text
+    )
 
 
 def test_notices_about_many_monitors_name_none() -> None:

@@ -1,7 +1,13 @@
-"""Alerts on their way to channels, in SQL. Every function works inside the caller's transaction."""
+"""Alerts and the channels that they go to, in SQL. Every function works inside the caller's transaction.
 
+An alert is undecided while it has no `routed_at`. The alerts of one monitor about its changes are decided in their order, by whoever holds
+the monitor's row.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -9,6 +15,41 @@ import msgspec
 from core.adapters.database import Connection
 from core.contracts.events import AlertType
 from core.domain.alert_facts import AlertFacts
+from core.domain.alert_policy import Change, Why
+
+_STORED: Final = (
+    "a.id, a.workspace_id, a.incident_id, a.alert_type, a.order_key, a.sequence, a.only_channel_id, a.created_at, a.facts::text"
+)
+
+LOCK_MONITOR: Final = """
+    SELECT m.id FROM alert a JOIN monitor m ON m.id = a.monitor_id
+    WHERE a.id = %s AND a.routed_at IS NULL AND a.alert_type IN ('down', 'recovered')
+    FOR NO KEY UPDATE OF m
+"""
+
+UNDECIDED: Final = f"""
+    SELECT {_STORED}, i.began_at, i.resolved_at, a.held_reason
+    FROM alert a JOIN incident i ON i.id = a.incident_id
+    WHERE a.monitor_id = %s AND a.routed_at IS NULL AND a.alert_type IN ('down', 'recovered')
+    ORDER BY i.resolved_at IS NULL, i.opened_at, i.began_at, a.sequence
+    FOR UPDATE OF a
+"""  # noqa: S608  (columns, written above)
+
+SAVE: Final = """
+    UPDATE alert a
+    SET routed_at = d.routed_at, due_at = d.due_at, held_reason = coalesce(d.why, a.held_reason), dropped = d.dropped,
+        facts = coalesce(d.facts::jsonb, a.facts)
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bool[], %s::text[])
+      AS d (id, routed_at, due_at, why, dropped, facts)
+    WHERE a.id = d.id
+"""
+
+DUE: Final = """
+    (SELECT id FROM alert WHERE routed_at IS NULL AND due_at IS NULL AND created_at < %(created_before)s
+     ORDER BY created_at LIMIT %(limit)s)
+    UNION ALL
+    (SELECT id FROM alert WHERE routed_at IS NULL AND due_at IS NOT NULL AND due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +68,18 @@ class StoredAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """What was decided about an alert. `why` and `facts` are None where they stay as they are."""
+
+    id: UUID
+    routed_at: datetime | None
+    due_at: datetime | None = None
+    why: Why | None = None
+    dropped: bool = False
+    facts: AlertFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelRef:
     """A channel, as requests name it: never its configuration, only the version of it."""
 
@@ -39,13 +92,50 @@ class ChannelRef:
 def claim_for_routing(connection: Connection, alert_id: UUID, now: datetime) -> StoredAlert | None:
     """Mark an alert as routed; None where somebody else has done so, or it does not exist (any more)."""
     row = connection.execute(
-        """
-        UPDATE alert SET routed_at = %s WHERE id = %s AND routed_at IS NULL
-        RETURNING id, workspace_id, incident_id, alert_type, order_key, sequence, only_channel_id, created_at, facts::text
-        """,
+        f"UPDATE alert a SET routed_at = %s WHERE a.id = %s AND a.routed_at IS NULL RETURNING {_STORED}",  # noqa: S608  (columns)
         (now, alert_id),
     ).fetchone()
-    return StoredAlert(*(*row[:-1], msgspec.json.decode(row[-1], type=AlertFacts))) if row else None
+    return _alert(row) if row else None
+
+
+def lock_monitor(connection: Connection, alert_id: UUID) -> int | None:
+    """The monitor that an undecided alert about a change is of, its row locked: whoever decides about it comes one at a time."""
+    row = connection.execute(LOCK_MONITOR, (alert_id,)).fetchone()
+    return row[0] if row else None
+
+
+def lock_undecided(connection: Connection, monitor_id: int) -> list[tuple[StoredAlert, Change]]:
+    """The undecided alerts about changes of a monitor, oldest first; an outage that lasts is the last, whatever the clocks said."""
+    return [
+        (_alert(row[:9]), Change(row[3] == "down", row[7], row[9], row[10], Why(row[11]) if row[11] else None))
+        for row in connection.execute(UNDECIDED, (monitor_id,)).fetchall()
+    ]
+
+
+def save(connection: Connection, decided: Sequence[Saved]) -> None:
+    """Write down what was decided."""
+    connection.execute(
+        SAVE,
+        (
+            [d.id for d in decided],
+            [d.routed_at for d in decided],
+            [d.due_at for d in decided],
+            [d.why for d in decided],
+            [d.dropped for d in decided],
+            [msgspec.json.encode(d.facts).decode() if d.facts else None for d in decided],
+        ),
+    )
+
+
+def note_cause(connection: Connection, incident_id: UUID, cause: UUID) -> None:
+    """Remember which outage of the parent explains an incident; the first explanation stays."""
+    connection.execute("UPDATE incident SET caused_by_id = %s WHERE id = %s AND caused_by_id IS NULL", (cause, incident_id))
+
+
+def due(connection: Connection, created_before: datetime, now: datetime, limit: int) -> list[UUID]:
+    """The oldest alerts that nobody has decided about, then those whose hold is over; at most `limit` of each."""
+    rows = connection.execute(DUE, {"created_before": created_before, "now": now, "limit": limit}).fetchall()
+    return [row[0] for row in rows]
 
 
 def lock_channels(connection: Connection, workspace_id: UUID) -> list[ChannelRef]:
@@ -59,14 +149,6 @@ def lock_channels(connection: Connection, workspace_id: UUID) -> list[ChannelRef
     return [ChannelRef(*row) for row in rows]
 
 
-def not_routed(connection: Connection, created_before: datetime, limit: int) -> list[UUID]:
-    """The oldest alerts that nobody has routed."""
-    rows = connection.execute(
-        "SELECT id FROM alert WHERE routed_at IS NULL AND created_at < %s ORDER BY created_at LIMIT %s", (created_before, limit)
-    ).fetchall()
-    return [row[0] for row in rows]
-
-
 def disable_channel(connection: Connection, channel_id: UUID, config_version: int, reason: str, now: datetime) -> bool:
     """Disable a channel whose target is gone; False where it is disabled already or has been edited since."""
     done = connection.execute(
@@ -77,3 +159,7 @@ def disable_channel(connection: Connection, channel_id: UUID, config_version: in
         {"now": now, "reason": reason, "id": channel_id, "version": config_version},
     )
     return done.rowcount == 1
+
+
+def _alert(row: Sequence[Any]) -> StoredAlert:
+    return StoredAlert(*(*row[:8], msgspec.json.decode(row[8], type=AlertFacts)))

@@ -1,18 +1,19 @@
 """Hourly and daily rollups in SQL. Every function works inside the caller's transaction, and hours are rolled up in their order.
 
-`rolled_hour` says which hours are rolled up, and of how many facts. A row of `rollup_stale` says that an incident has changed a
-monitor's hours from `since` on.
+`rolled_hour` says which hours are rolled up, and of how many facts. A row of `rollup_stale` says that an incident or a maintenance window
+has changed a monitor's hours from `since` on, up to `until` where that is known.
 """
 
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from psycopg.sql import SQL
 
 from core.adapters.database import Connection
-from core.adapters.store.uptime import TALLY_COLUMNS, measure
-from core.domain.uptime import HOUR
+from core.adapters.store.uptime import TALLY_COLUMNS, as_parameters, measure
+from core.domain.uptime import HOUR, Span
 
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('rollups'))"
 PATIENCE: Final = "SELECT set_config('statement_timeout', '600s', true), set_config('work_mem', '64MB', true)"
@@ -78,11 +79,11 @@ ROLL_DAY_OF: Final = SQL(_ROLL_DAY).format(columns=TALLY_COLUMNS, those=SQL("AND
 
 STALE: Final = "SELECT id, monitor_id, since FROM rollup_stale ORDER BY since, id"
 MOVE_STALE: Final = "UPDATE rollup_stale SET since = %s WHERE id = ANY(%s::bigint[])"
-DROP_STALE: Final = "DELETE FROM rollup_stale WHERE since >= %s"
+DROP_STALE: Final = "DELETE FROM rollup_stale WHERE since >= least(until, %s)"
 
 
 class Mark(NamedTuple):
-    """The hours of a monitor from `since` on are not what its incidents say."""
+    """The hours of a monitor from `since` on are not what its incidents and maintenance windows say."""
 
     id: int
     monitor_id: int
@@ -118,9 +119,18 @@ def reopen(connection: Connection, hour: datetime) -> None:
     connection.execute(REOPEN, (hour,))
 
 
-def roll_hour(connection: Connection, hour: datetime, monitor_ids: Sequence[int] | None = None) -> None:
-    """Write the rows of one hour, of all monitors or of these; the hour before it must be written already."""
-    parameters = {"start": hour, "end": hour + HOUR, "scan_from": hour, "hour_before": hour - HOUR}
+def roll_hour(
+    connection: Connection,
+    hour: datetime,
+    monitor_ids: Sequence[int] | None = None,
+    maintenance: Sequence[tuple[UUID, Span]] = (),
+) -> None:
+    """Write the rows of one hour, of all monitors or of these; the hour before it must be written already.
+
+    `maintenance` are the intervals of all windows that have a part in the hour.
+    """
+    bounds = {"start": hour, "end": hour + HOUR, "scan_from": hour, "hour_before": hour - HOUR}
+    parameters = {**bounds, **as_parameters(maintenance)}
     if monitor_ids is None:
         connection.execute(ROLL_HOUR, parameters)
     else:
@@ -146,7 +156,7 @@ def forget_hours(connection: Connection, before: datetime) -> None:
 
 
 def stale(connection: Connection) -> list[Mark]:
-    """What incidents have changed, the oldest hours first."""
+    """What incidents and windows have changed, the oldest hours first."""
     return [Mark(*row) for row in connection.execute(STALE).fetchall()]
 
 

@@ -1,17 +1,19 @@
-"""How long monitors were up, down or unknown, in SQL: from facts (`MEASURE`), and from rollups.
+"""How long monitors were up, down, unknown or in maintenance, in SQL: from facts (`MEASURE`), and from rollups.
 
 An observation is a check result, a ping, or the end of a pause. A known one holds until the next, but no longer than the website's
 tolerance (interval + time-out + retry interval); an unknown one until the next. What no known observation covers is unknown.
-Incidents are down, whatever else is known; pauses are not counted; nothing is counted before the first check or ping.
+Incidents are down, whatever else is known, but for maintenance; pauses are not counted; nothing is counted before the first check or ping.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg.sql import SQL, Composed, Literal
 
 from core.adapters.database import Connection
+from core.adapters.store.maintenance import IN_SCOPE
 from core.domain.outcomes import Outcome
 from core.domain.uptime import GROWTH, HOUR, ResponseTimes, Span, Tally
 
@@ -59,14 +61,21 @@ _MEASURE: Final = """
         SELECT monitor_id, range_agg(tstzrange(began_at, coalesce(ended_at, 'infinity'))) AS spans
         FROM monitor_pause WHERE began_at < %(end)s AND (ended_at IS NULL OR ended_at > %(start)s) {those}
         GROUP BY monitor_id
+    ), work AS (
+        SELECT m.id AS monitor_id, range_agg(tstzrange(i.starts_at, i.ends_at)) AS spans
+        FROM unnest(%(window_ids)s::uuid[], %(windows_start)s::timestamptz[], %(windows_end)s::timestamptz[])
+          AS i (window_id, starts_at, ends_at)
+        JOIN maintenance_window w ON w.id = i.window_id
+        JOIN monitor m ON m.workspace_id = w.workspace_id AND {in_scope} {monitors}
+        GROUP BY m.id
     ), span AS (
         SELECT l.monitor_id, l.last_at, l.last_known,
                tstzmultirange(tstzrange(least(greatest(l.first_at, %(start)s), %(end)s), %(end)s)) - coalesce(p.spans, '{{}}') AS counted,
-               coalesce(o.spans, '{{}}') AS down, coalesce(l.gaps, '{{}}') AS gaps
-        FROM line l LEFT JOIN outage o USING (monitor_id) LEFT JOIN pause p USING (monitor_id)
+               coalesce(o.spans, '{{}}') AS down, coalesce(l.gaps, '{{}}') AS gaps, coalesce(w.spans, '{{}}') AS work
+        FROM line l LEFT JOIN outage o USING (monitor_id) LEFT JOIN pause p USING (monitor_id) LEFT JOIN work w USING (monitor_id)
     ), length AS (
         SELECT monitor_id, last_at, last_known,
-               {counted} AS counted_ms, {down} AS down_ms, {gaps} AS unknown_ms
+               {counted} AS counted_ms, {down} AS down_ms, {gaps} AS unknown_ms, {work} AS maintenance_ms
         FROM span
     ), bucket AS (
         SELECT monitor_id, ceil(ln(greatest(response_us, 1)::float8) / {ln_growth})::smallint AS bucket, count(*) AS results,
@@ -79,8 +88,8 @@ _MEASURE: Final = """
                array_agg(responses::int ORDER BY bucket) FILTER (WHERE responses > 0) AS counts
         FROM bucket GROUP BY monitor_id
     )
-    SELECT l.monitor_id, l.last_at, l.last_known, l.counted_ms - l.down_ms - l.unknown_ms AS up_ms, l.down_ms, l.unknown_ms,
-           0 AS maintenance_ms, coalesce(s.results, 0)::int AS results, coalesce(s.responses, 0)::int AS responses,
+    SELECT l.monitor_id, l.last_at, l.last_known, l.counted_ms - l.down_ms - l.unknown_ms - l.maintenance_ms AS up_ms, l.down_ms,
+           l.unknown_ms, l.maintenance_ms, coalesce(s.results, 0)::int AS results, coalesce(s.responses, 0)::int AS responses,
            coalesce(s.sum_us, 0)::bigint AS response_sum_us, s.min_us AS response_min_us, s.max_us AS response_max_us,
            coalesce(s.buckets, '{{}}') AS buckets, coalesce(s.counts, '{{}}') AS bucket_counts
     FROM length l LEFT JOIN sketch s USING (monitor_id)
@@ -120,7 +129,8 @@ EMPTY: Final = Span(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinf
 def measure(*, chosen: bool) -> Composed:
     """The statement that measures `start` to `end`, looking at facts since the hour `scan_from` and at what is kept of `hour_before`.
 
-    All four are parameters, and none is computed in the statement: PostgreSQL leaves partitions out by constants only.
+    All four are parameters, and none is computed in the statement: PostgreSQL leaves partitions out by constants only. So are the intervals
+    of maintenance, see `as_parameters`.
 
     Gives `monitor_id, last_at, last_known` and `TALLY_COLUMNS` by name. With `chosen` for the ids in the parameter `ids` only.
     """
@@ -132,8 +142,10 @@ def measure(*, chosen: bool) -> Composed:
         kept=SQL("MATERIALIZED" if chosen else "NOT MATERIALIZED"),
         ln_growth=SQL(f"ln({GROWTH}::float8)"),
         counted=_length("counted"),
-        down=_length("counted * down"),
-        gaps=_length("counted * gaps - down"),
+        down=_length("counted * down - work"),
+        gaps=_length("counted * gaps - down - work"),
+        work=_length("counted * work"),
+        in_scope=IN_SCOPE,
     )
 
 
@@ -143,7 +155,18 @@ def rolled_until(connection: Connection) -> datetime | None:
     return row[0] if row else None
 
 
-def from_facts(connection: Connection, monitor_id: int, span: Span, scan_from: datetime) -> Tally:
+def as_parameters(maintenance: Sequence[tuple[UUID, Span]]) -> dict[str, Any]:
+    """Intervals of maintenance windows, with the ids of these, as `measure` wants them."""
+    return {
+        "window_ids": [window_id for window_id, _ in maintenance],
+        "windows_start": [span.start for _, span in maintenance],
+        "windows_end": [span.end for _, span in maintenance],
+    }
+
+
+def from_facts(
+    connection: Connection, monitor_id: int, span: Span, scan_from: datetime, maintenance: Sequence[tuple[UUID, Span]] = ()
+) -> Tally:
     """What the facts say about one monitor. Hours before `scan_from` are rolled up, or there are none."""
     parameters = {
         "start": span.start,
@@ -151,6 +174,7 @@ def from_facts(connection: Connection, monitor_id: int, span: Span, scan_from: d
         "scan_from": scan_from,
         "hour_before": scan_from - HOUR,
         "ids": [monitor_id],
+        **as_parameters(maintenance),
     }
     row = connection.execute(_FROM_FACTS, parameters).fetchone()
     return _tally(row) if row else Tally()

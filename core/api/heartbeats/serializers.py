@@ -6,7 +6,7 @@ from rest_framework import serializers
 from core.api.answers import Answer
 from core.api.fields import Strict, Text, Whole, Words
 from core.api.monitors.models import Monitor, Ping
-from core.api.monitors.serializers import STATES, MonitorAnswer
+from core.api.monitors.serializers import STATES, MonitorAnswer, ParentField
 
 YEAR_S = 365 * 86_400
 PING_KINDS = ("success", "fail", "start", "log")
@@ -17,6 +17,7 @@ class HeartbeatRequest(Strict):
 
     name = Text(max_length=100)
     tags = Words(required=False, default=list)
+    depends_on = ParentField()
     period_s = Whole(min_value=10, max_value=YEAR_S, required=False, default=86_400)
     grace_s = Whole(min_value=1, max_value=YEAR_S, required=False, default=3_600)
 

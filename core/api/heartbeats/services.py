@@ -12,8 +12,9 @@ from django.db import transaction
 
 from core.api import edge
 from core.api.accounts.models import Workspace
+from core.api.incidents.services import alerts_reconsider
 from core.api.monitors.models import Heartbeat, HeartbeatState, Monitor, MonitorKind
-from core.api.monitors.services import COMMON_FIELDS, common_changes, monitor_delete, monitor_save
+from core.api.monitors.services import COMMON_FIELDS, common_update, common_values, monitor_delete, monitor_save
 from core.domain import heartbeat as rules
 from core.domain.outcomes import MonitorState
 
@@ -22,12 +23,13 @@ def heartbeat_create(*, workspace: Workspace, values: Mapping[str, Any], now: da
     """A heartbeat that waits for its first ping; until then nothing is expected of it.
 
     Raises:
+        FieldError: there is no such parent.
         Problem: the edge cannot be reached; nothing was created.
     """
     settings = {name: value for name, value in values.items() if name not in COMMON_FIELDS}
     with transaction.atomic():
         monitor = Monitor.objects.create(
-            workspace=workspace, kind=MonitorKind.HEARTBEAT, name=values["name"], tags=values["tags"], created_at=now
+            workspace=workspace, kind=MonitorKind.HEARTBEAT, created_at=now, **common_values(workspace.id, values)
         )
         Heartbeat.objects.create(monitor=monitor, **settings)
         HeartbeatState.objects.create(monitor=monitor)
@@ -51,7 +53,7 @@ def heartbeat_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datet
             if state.deadline_at is not None:
                 state.deadline_at = _moved_deadline(state, state.deadline_at, before, _schedule(heartbeat), now)
                 state.save(update_fields=["deadline_at"])
-        monitor_save(monitor=monitor, changes=common_changes(changes))
+        common_update(monitor=monitor, changes=changes, now=now)
 
 
 def heartbeat_pause(*, monitor: Monitor, now: datetime) -> None:
@@ -63,6 +65,7 @@ def heartbeat_pause(*, monitor: Monitor, now: datetime) -> None:
             state.deadline_at = None
             state.save(update_fields=["deadline_at"])
             monitor_save(monitor=monitor, changes={"paused_at": now})
+            alerts_reconsider(workspace_id=monitor.workspace_id, now=now)
 
 
 def heartbeat_resume(*, monitor: Monitor, now: datetime) -> None:
@@ -79,12 +82,13 @@ def heartbeat_resume(*, monitor: Monitor, now: datetime) -> None:
                 state.changed_at = now
             state.save(update_fields=["state", "changed_at", "deadline_at"])
             monitor_save(monitor=monitor, changes={"paused_at": None})
+            alerts_reconsider(workspace_id=monitor.workspace_id, now=now)
 
 
-def heartbeat_delete(*, monitor: Monitor) -> None:
+def heartbeat_delete(*, monitor: Monitor, now: datetime) -> None:
     """Delete a heartbeat here, then at the edge. What is left there when the edge does not answer, `edge sync` removes."""
     uid = monitor.uid
-    monitor_delete(monitor=monitor)
+    monitor_delete(monitor=monitor, now=now)
     with edge.best_effort("heartbeat.left_at_edge", heartbeat_id=str(uid)):
         edge.heartbeat_table().remove(uid)
 

@@ -68,7 +68,7 @@ class HeartbeatViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, Workspace
 
     def destroy(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
         """Stop watching, and delete incidents and history. Its ping URL answers 404 from then on."""
-        services.heartbeat_delete(monitor=self.get_object())
+        services.heartbeat_delete(monitor=self.get_object(), now=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses=serializers.HeartbeatAnswer)

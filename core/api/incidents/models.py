@@ -10,7 +10,11 @@ from core.api.monitors.models import Monitor
 
 
 class Incident(models.Model):
-    """One outage of one monitor. Invariant: at most one is open for each monitor (partial unique index)."""
+    """One outage of one monitor. Invariant: at most one is open for each monitor (partial unique index).
+
+    `caused_by` is the outage of the monitor that this one depends on. Without a constraint in the database: whoever sets it must not
+    wait for who deletes the other.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="incidents")
@@ -20,6 +24,7 @@ class Incident(models.Model):
     began_at = models.DateTimeField()
     opened_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
+    caused_by = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, db_constraint=False, related_name="consequences")
 
     class Meta:
         db_table = "incident"
@@ -29,15 +34,26 @@ class Incident(models.Model):
         indexes: ClassVar = [models.Index(fields=["workspace", "opened_at"], name="incident_workspace_opened")]
 
 
+class HeldReason(models.TextChoices):
+    """Why an alert is held or was dropped (`core.domain.alert_policy.Why`)."""
+
+    MAINTENANCE = "maintenance"
+    DEPENDENCY = "dependency"
+    FLAPPING = "flapping"
+    PAUSED = "paused"
+    UNTOLD = "untold"
+
+
 class Alert(models.Model):
     """Something that people should be told. `facts` is what the message says: the monitor, the incident, the text.
 
-    `order_key` and `sequence` order the messages about one incident (or one channel test).
+    `order_key` and `sequence` order the messages about one incident (or one channel test). It waits for a decision until `routed_at`;
+    while it is held, `due_at` is when it is decided again. `held_reason` says why it is, or was, held or `dropped`.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="alerts")
-    monitor = models.ForeignKey(Monitor, on_delete=models.CASCADE, null=True, related_name="alerts")
+    monitor = models.ForeignKey(Monitor, on_delete=models.CASCADE, null=True, related_name="alerts", db_index=False)
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, null=True, related_name="alerts")
     alert_type = models.CharField(max_length=20)
     order_key = models.UUIDField()
@@ -46,11 +62,20 @@ class Alert(models.Model):
     only_channel = models.ForeignKey(Channel, on_delete=models.CASCADE, null=True)
     created_at = models.DateTimeField()
     routed_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    held_reason = models.CharField(max_length=20, choices=HeldReason.choices, blank=True, db_default="")
+    dropped = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "alert"
         indexes: ClassVar = [
-            models.Index(fields=["created_at"], condition=models.Q(routed_at__isnull=True), name="alert_not_routed"),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(routed_at__isnull=True, due_at__isnull=True),
+                name="alert_not_decided",
+            ),
+            models.Index(fields=["due_at"], condition=models.Q(routed_at__isnull=True, due_at__isnull=False), name="alert_held"),
+            models.Index(fields=["monitor", "routed_at"], name="alert_monitor_routed"),
             models.Index(fields=["workspace", "created_at"], name="alert_workspace_created"),
         ]
 

@@ -1,14 +1,19 @@
-"""Reads about incidents and deliveries."""
+"""Reads about incidents, alerts and deliveries."""
 
 from django.db.models import QuerySet
 
 from core.api.accounts.models import Workspace
-from core.api.incidents.models import Delivery, Incident
+from core.api.incidents.models import Alert, Delivery, Incident
 
 
 def incident_list(*, workspace: Workspace) -> QuerySet[Incident]:
     """The incidents of a workspace with their monitors."""
     return Incident.objects.select_related("monitor").filter(workspace=workspace)
+
+
+def alert_list(*, workspace: Workspace) -> QuerySet[Alert]:
+    """The alerts of a workspace with their monitors."""
+    return Alert.objects.select_related("monitor").defer("facts").filter(workspace=workspace)
 
 
 def delivery_list(*, workspace: Workspace) -> QuerySet[Delivery]:

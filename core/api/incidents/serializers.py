@@ -1,17 +1,20 @@
-"""Answers about incidents and deliveries."""
+"""Answers about incidents, alerts and deliveries."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
+from django.db import models
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.answers import Answer
 from core.api.channels.serializers import KIND_NAMES
-from core.api.incidents.models import Delivery, DeliveryState, Incident
+from core.api.incidents.models import Alert, Delivery, DeliveryState, HeldReason, Incident
 from core.api.monitors.models import MonitorKind
 from core.api.monitors.serializers import LabelField
 from core.domain.outcomes import Reason
 
-ALERT_TYPES = ("down", "recovered", "not_monitored", "monitored_again", "test")
+ALERT_TYPES = ("down", "recovered", "flapping", "not_monitored", "monitored_again", "test")
 
 
 class MonitorNameAnswer(Answer[Any]):
@@ -32,6 +35,84 @@ class IncidentAnswer(Answer[Incident]):
     began_at = serializers.DateTimeField()
     opened_at = serializers.DateTimeField()
     resolved_at = serializers.DateTimeField(allow_null=True, help_text="null while it lasts.")
+    caused_by = serializers.UUIDField(
+        source="caused_by_id",
+        allow_null=True,
+        help_text="The incident of the monitor that it depends on, where that explains it.",
+    )
+
+
+class AlertState(models.TextChoices):
+    """What was decided about an alert."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    SENT = "sent"
+    DROPPED = "dropped"
+
+
+class AlertAnswer(Answer[Alert]):
+    """Something that people should be told, and whether they were. `reason` is why it was held or dropped, if it was."""
+
+    id = serializers.UUIDField()
+    alert_type = serializers.ChoiceField(choices=ALERT_TYPES)
+    monitor = MonitorNameAnswer(allow_null=True)
+    incident = serializers.UUIDField(source="incident_id", allow_null=True)
+    state = serializers.SerializerMethodField()
+    reason = serializers.ChoiceField(choices=["", *HeldReason.values], source="held_reason")
+    created_at = serializers.DateTimeField()
+    decided_at = serializers.DateTimeField(source="routed_at", allow_null=True)
+    due_at = serializers.SerializerMethodField()
+    explanation = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ChoiceField(choices=AlertState.choices))
+    def get_state(self, alert: Alert) -> str:
+        """What was decided."""
+        return alert_state(alert)
+
+    def get_due_at(self, alert: Alert) -> datetime | None:
+        """When an alert that is held is decided again, at the latest."""
+        return alert.due_at if alert.routed_at is None else None
+
+    def get_explanation(self, alert: Alert) -> str:
+        """The state in a sentence."""
+        return explain_alert(alert)
+
+
+HELD_WHILE: Final = {
+    "": "",
+    HeldReason.MAINTENANCE: "a maintenance window lasts",
+    HeldReason.DEPENDENCY: "what the monitor depends on is down, has failures, or has just come up",
+    HeldReason.FLAPPING: "the monitor is flapping",
+    HeldReason.PAUSED: "the monitor is paused",
+}
+DROPPED_BECAUSE: Final = {
+    HeldReason.MAINTENANCE: "it began and ended within a maintenance window",
+    HeldReason.DEPENDENCY: "the outage was over before or with that of what the monitor depends on",
+    HeldReason.FLAPPING: "the monitor was flapping and changed again",
+    HeldReason.PAUSED: "the outage was over when the monitor was resumed",
+    HeldReason.UNTOLD: "nobody had been told of the outage",
+}
+
+
+def alert_state(alert: Alert) -> AlertState:
+    """What was decided about an alert."""
+    if alert.routed_at is None:
+        return AlertState.WAITING if alert.due_at is None else AlertState.HELD
+    return AlertState.DROPPED if alert.dropped else AlertState.SENT
+
+
+def explain_alert(alert: Alert) -> str:
+    """What was decided about an alert, in a sentence."""
+    held_while = HELD_WHILE.get(alert.held_reason, alert.held_reason)
+    match alert_state(alert):
+        case AlertState.WAITING:
+            return "Nothing was decided yet."
+        case AlertState.HELD:
+            return f"Held while {held_while}; decided again by {alert.due_at:%Y-%m-%d %H:%M:%S} UTC."
+        case AlertState.DROPPED:
+            return f"Not sent: {DROPPED_BECAUSE.get(HeldReason(alert.held_reason), alert.held_reason)}."
+    return f"Sent, after it was held while {held_while}." if held_while else "Sent."
 
 
 class ChannelNameAnswer(Answer[Any]):

@@ -9,7 +9,7 @@ from rest_framework import mixins
 
 from core.api.filters import BooleanFilter
 from core.api.incidents import selectors, serializers
-from core.api.incidents.models import Delivery, DeliveryState, Incident
+from core.api.incidents.models import Alert, Delivery, DeliveryState, Incident
 from core.api.pagination import Key, read_time
 from core.api.views import WorkspaceViews, read_uuid
 
@@ -21,6 +21,20 @@ class IncidentFilters(filters.FilterSet):
     open = BooleanFilter(field_name="resolved_at", lookup_expr="isnull")
     since = filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte")
     until = filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt")
+
+
+class AlertFilters(filters.FilterSet):
+    """Ids of a website or a heartbeat, and of an incident."""
+
+    monitor = filters.UUIDFilter(field_name="monitor__uid")
+    incident = filters.UUIDFilter(field_name="incident_id")
+    state = filters.ChoiceFilter(choices=serializers.AlertState.choices, method="with_state")
+
+    def with_state(self, queryset, _name: str, value: str):  # type: ignore[no-untyped-def]  # django-filter is untyped
+        """Alerts in this state."""
+        decided = {"routed_at__isnull": value in {"waiting", "held"}}
+        more = {"due_at__isnull": value == "waiting"} if decided["routed_at__isnull"] else {"dropped": value == "dropped"}
+        return queryset.filter(**decided, **more)
 
 
 class DeliveryFilters(filters.FilterSet):
@@ -44,6 +58,20 @@ class IncidentViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceV
     @override
     def get_queryset(self) -> QuerySet[Incident]:
         return selectors.incident_list(workspace=self.workspace)
+
+
+@extend_schema(tags=["alerts"])
+class AlertViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceViews[Alert]):
+    """What people should be told, latest first: what was sent, what is held and until when, what was dropped, and why."""
+
+    serializer_class = serializers.AlertAnswer
+    filterset_class = AlertFilters
+    queryset = Alert.objects.none()
+    keyset: ClassVar = (Key("created_at", read_time), Key("id", read_uuid))
+
+    @override
+    def get_queryset(self) -> QuerySet[Alert]:
+        return selectors.alert_list(workspace=self.workspace)
 
 
 @extend_schema(tags=["deliveries"])

@@ -21,7 +21,11 @@ class MonitorKind(models.TextChoices):
 
 
 class Monitor(models.Model):
-    """Anything that is watched. A paused monitor keeps its state and phase."""
+    """Anything that is watched. A paused monitor keeps its state and phase.
+
+    While the one that it depends on is down, nobody is told that this one is. The reference is to the public id, so that answers show
+    it without a join.
+    """
 
     id = models.BigAutoField(primary_key=True)
     uid = models.UUIDField(unique=True, default=new_id, editable=False)
@@ -29,6 +33,7 @@ class Monitor(models.Model):
     kind = models.CharField(max_length=10, choices=MonitorKind.choices)
     name = models.CharField(max_length=100)
     tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    depends_on = models.ForeignKey("self", on_delete=models.SET_NULL, to_field="uid", null=True, related_name="dependants")
     paused_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)

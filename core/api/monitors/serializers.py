@@ -27,12 +27,24 @@ class LabelField(serializers.Field[Any, Any, str, Any]):
         return self._labels.get(value, f"code_{value}")
 
 
+class ParentField(serializers.UUIDField):
+    """What a monitor depends on, in a request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            required=False,
+            allow_null=True,
+            help_text="A website or heartbeat of the workspace: while it is down, nobody is told that this one is.",
+        )
+
+
 class MonitorAnswer(Answer[Monitor]):
     """The part that every kind of monitor has."""
 
     id = serializers.UUIDField(source="uid")
     name = serializers.CharField()
     tags = serializers.ListField(child=serializers.CharField())
+    depends_on = serializers.UUIDField(source="depends_on_id", allow_null=True)
     paused_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()

@@ -12,8 +12,9 @@ from django.db import transaction
 
 from core.api import edge, problem_types
 from core.api.accounts.models import Workspace
+from core.api.incidents.services import alerts_reconsider
 from core.api.monitors.models import Monitor, MonitorKind, Website, WebsiteState
-from core.api.monitors.services import COMMON_FIELDS, common_changes, monitor_save
+from core.api.monitors.services import COMMON_FIELDS, common_update, common_values, monitor_save
 from core.api.problems import FieldError, Problem
 from core.api.websites import options
 from core.domain.schedule import next_check_at
@@ -32,7 +33,7 @@ def website_create(*, workspace: Workspace, values: Mapping[str, Any], now: date
     """A website that is due at once.
 
     Raises:
-        FieldError: settings contradict each other.
+        FieldError: settings contradict each other, or there is no such parent.
     """
     settings = {name: value for name, value in values.items() if name not in COMMON_FIELDS and name != OPTIONS}
     interval_s = settings["interval_s"]
@@ -40,7 +41,7 @@ def website_create(*, workspace: Workspace, values: Mapping[str, Any], now: date
     settings.setdefault("timeout_ms", min(DEFAULT_TIMEOUT_MS, interval_s * 1000))
     with transaction.atomic():
         monitor = Monitor.objects.create(
-            workspace=workspace, kind=MonitorKind.WEBSITE, name=values["name"], tags=values["tags"], created_at=now
+            workspace=workspace, kind=MonitorKind.WEBSITE, created_at=now, **common_values(workspace.id, values)
         )
         website = Website(monitor=monitor, **settings)
         options.merge(website, values.get(OPTIONS, {}))
@@ -73,7 +74,7 @@ def website_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datetim
             website.save()
             _reschedule(state, website, changed, now)
             state.save()
-        monitor_save(monitor=monitor, changes=common_changes(changes))
+        common_update(monitor=monitor, changes=changes, now=now)
 
 
 def website_pause(*, monitor: Monitor, now: datetime) -> None:
@@ -87,6 +88,7 @@ def website_pause(*, monitor: Monitor, now: datetime) -> None:
             _forget_counts(state)
             state.save()
             monitor_save(monitor=monitor, changes={"paused_at": now})
+            alerts_reconsider(workspace_id=monitor.workspace_id, now=now)
 
 
 def website_resume(*, monitor: Monitor, now: datetime) -> None:
@@ -99,6 +101,7 @@ def website_resume(*, monitor: Monitor, now: datetime) -> None:
             state.next_check_at = next_check_at(monitor.id, interval_s, now)
             state.save()
             monitor_save(monitor=monitor, changes={"paused_at": None})
+            alerts_reconsider(workspace_id=monitor.workspace_id, now=now)
 
 
 def website_check_now(*, monitor: Monitor, now: datetime) -> None:

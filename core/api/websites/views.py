@@ -66,7 +66,7 @@ class WebsiteViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceVi
 
     def destroy(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
         """Stop watching, and delete incidents and history."""
-        monitor_delete(monitor=self.get_object())
+        monitor_delete(monitor=self.get_object(), now=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses=serializers.WebsiteAnswer)

@@ -6,7 +6,7 @@ from uuid import UUID
 from core.checker.app import app
 from core.checker.edge import event_bus, relay
 from core.checker.runtime import runtime
-from core.flows import alert_metrics, alerts
+from core.flows import alert_metrics, alerts, routing
 
 
 @app.task(name="handle_alert")
@@ -14,7 +14,7 @@ def handle_alert(*alert_ids: str) -> None:
     """Route alerts to the channels of their workspaces and publish the requests at once."""
     timeout = timedelta(seconds=runtime().settings.receipt_timeout_s)
     with runtime().pool.connection() as connection:
-        alerts.route_alerts(connection, map(UUID, alert_ids), datetime.now(UTC), timeout)
+        routing.route_alerts(connection, map(UUID, alert_ids), datetime.now(UTC), timeout)
     relay()()
 
 

@@ -71,6 +71,7 @@ def test_incidents_latest_first_with_their_monitors(alice: Caller) -> None:
         "began_at": "2026-11-23T11:59:40Z",
         "opened_at": "2026-11-23T12:00:00Z",
         "resolved_at": None,
+        "caused_by": None,
     }
     assert alice.client.get(f"/api/v1/incidents/{new.id}/").json() == results[0]
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from django.db import connection as django_connection
 
+from core.adapters.store import alerts as alert_store
 from core.api.accounts.models import ApiKey
 from core.api.bootstrap import run_migrations
 from core.api.channels.models import Channel
@@ -16,6 +17,7 @@ from core.api.channels.services import channel_delete
 from core.api.heartbeats.services import heartbeat_create
 from core.api.monitors.models import HeartbeatState, Monitor, WebsiteState
 from core.api.monitors.services import monitor_delete
+from core.api.problems import FieldError
 from core.api.websites.services import website_create, website_update
 from core.contracts import events
 from core.flows.heartbeats import apply_pings
@@ -57,7 +59,7 @@ def test_deleting_waits_for_a_flush_and_takes_its_incident_along(site: Monitor, 
     with ThreadPoolExecutor() as threads, psycopg.connect(committed_database) as flush:
         flush.execute("SELECT 1 FROM website_state WHERE monitor_id = %s FOR UPDATE", (site.id,))
         insert_incident(flush, site)
-        deleting = threads.submit(in_a_thread(lambda: monitor_delete(monitor=site)))
+        deleting = threads.submit(in_a_thread(lambda: monitor_delete(monitor=site, now=NOW)))
         blocked_backends(committed_database)
         flush.commit()
         deleting.result(10)
@@ -71,7 +73,7 @@ def test_a_flush_that_comes_while_deleting_finds_nothing(site: Monitor, committe
         holder.commit()
         # The deletion holds the state and waits here, for the incident.
         holder.execute("SELECT 1 FROM incident WHERE id = %s FOR UPDATE", (incident,))
-        deleting = threads.submit(in_a_thread(lambda: monitor_delete(monitor=site)))
+        deleting = threads.submit(in_a_thread(lambda: monitor_delete(monitor=site, now=NOW)))
         blocked_backends(committed_database)
 
         def flush() -> Any:
@@ -159,3 +161,59 @@ def test_a_ping_that_waited_for_an_edit_counts_by_the_new_schedule(committed_dat
         edit.commit()
         pinging.result(10)
     assert HeartbeatState.objects.get(monitor=beat).deadline_at == NOW + timedelta(seconds=3610)
+
+
+def test_two_edits_at_once_make_no_cycle(committed_database: str, site: Monitor) -> None:
+    values = {"name": "Blog", "tags": [], "url": "http://192.0.2.1/", "interval_s": 60}
+    other = website_create(workspace=site.workspace, values=values, now=NOW)
+
+    def edit(child: Monitor, parent: Monitor) -> bool:
+        try:
+            website_update(monitor=child, changes={"depends_on": parent.uid}, now=NOW)
+        except FieldError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        done = [threads.submit(in_a_thread(lambda: edit(site, other))), threads.submit(in_a_thread(lambda: edit(other, site)))]
+        assert sorted(future.result() for future in done) == [False, True]
+    with psycopg.connect(committed_database) as look:
+        assert look.execute("SELECT count(*) FROM monitor WHERE depends_on_id IS NOT NULL").fetchone() == (1,)
+
+
+def test_a_parent_that_is_being_deleted_cannot_be_depended_on(committed_database: str, site: Monitor) -> None:
+    values = {"name": "Blog", "tags": [], "url": "http://192.0.2.1/", "interval_s": 60}
+    child = website_create(workspace=site.workspace, values=values, now=NOW)
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(committed_database) as deleter:
+        deleter.execute("DELETE FROM website_state WHERE monitor_id = %s", (site.pk,))
+        deleter.execute("DELETE FROM website WHERE monitor_id = %s", (site.pk,))
+        deleter.execute("DELETE FROM monitor WHERE id = %s", (site.pk,))
+        editing = threads.submit(in_a_thread(lambda: website_update(monitor=child, changes={"depends_on": site.uid}, now=NOW)))
+        blocked_backends(committed_database)
+        deleter.commit()
+        with pytest.raises(FieldError):
+            editing.result()
+
+
+def test_deleting_a_parent_and_explaining_its_childs_outage_do_not_wait_for_each_other(
+    committed_database: str, site: Monitor
+) -> None:
+    values = {"name": "Blog", "tags": [], "url": "http://192.0.2.1/", "interval_s": 60, "depends_on": site.uid}
+    child = website_create(workspace=site.workspace, values=values, now=NOW)
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(committed_database) as router:
+        cause, incident = insert_incident(router, site), insert_incident(router, child)
+        alert_id = uuid4()
+        router.execute(
+            "INSERT INTO alert (id, workspace_id, monitor_id, incident_id, alert_type, order_key, sequence, facts, created_at)"
+            " VALUES (%s, %s, %s, %s, 'down', %s, 1, '{}', %s)",
+            (alert_id, child.workspace_id, child.pk, incident, incident, NOW),
+        )
+        router.commit()
+        assert alert_store.lock_monitor(router, alert_id) == child.pk
+        assert len(alert_store.lock_undecided(router, child.pk)) == 1
+        deleting = threads.submit(in_a_thread(lambda: monitor_delete(monitor=site, now=NOW)))
+        blocked_backends(committed_database)
+        alert_store.note_cause(router, incident, cause)
+        router.commit()
+        deleting.result()
+        assert router.execute("SELECT id, depends_on_id FROM monitor").fetchall() == [(child.pk, None)]

@@ -1,0 +1,72 @@
+"""Requests to send messages: deliveries and their events in the outbox, inside the transaction of whoever asks.
+
+Invariant: a delivery exists if and only if its request was written to the outbox.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from core.adapters.database import Connection
+from core.adapters.store import alerts as alert_store
+from core.adapters.store import deliveries as delivery_store
+from core.adapters.store import outbox
+from core.adapters.store.alerts import ChannelRef, StoredAlert
+from core.adapters.store.deliveries import NewDelivery
+from core.adapters.store.outbox import OutboxEvent
+from core.contracts import events
+from core.domain import delivery as rules
+from core.logs import get_logger
+
+log = get_logger(__name__)
+
+RECEIPT_TIMEOUT: Final = timedelta(minutes=5)
+
+
+def request_messages(connection: Connection, alerts: Sequence[StoredAlert], now: datetime, receipt_timeout: timedelta) -> None:
+    """One delivery and one request for each alert and channel; the alerts are of one workspace. The caller commits."""
+    if not alerts:
+        return
+    channels = {channel.id: channel for channel in alert_store.lock_channels(connection, alerts[0].workspace_id)}
+    enabled = [channel.id for channel in channels.values() if not channel.disabled]
+    due = rules.receipt_due(now, 1, receipt_timeout)
+    new: list[NewDelivery] = []
+    requests: list[OutboxEvent] = []
+    for alert in alerts:
+        told = [channels[uid] for uid in rules.route(enabled, alert.only_channel_id) if uid in channels]
+        if not told:
+            log.warning("alert.no_channels", alert_id=str(alert.id), workspace_id=str(alert.workspace_id))
+        for channel in told:
+            delivery = NewDelivery(uuid7(), alert.workspace_id, alert.id, channel.id, channel.config_version, due)
+            new.append(delivery)
+            requests.append(request_event(delivery.id, 1, alert, channel, now))
+    delivery_store.insert(connection, new, now)
+    outbox.insert(connection, requests, now)
+
+
+def request_event(delivery_id: UUID, generation: int, alert: StoredAlert, channel: ChannelRef, now: datetime) -> OutboxEvent:
+    """The event that asks for one message."""
+    metadata = events.Metadata(
+        event_id=uuid7(),
+        occurred_at=now,
+        workspace_id=alert.workspace_id,
+        correlation_id=alert.incident_id or alert.id,
+    )
+    request = events.AlertRequested(
+        delivery_id=delivery_id,
+        generation=generation,
+        alert_id=alert.id,
+        alert_type=alert.alert_type,
+        order_key=alert.order_key,
+        sequence=alert.sequence,
+        channel_id=channel.id,
+        channel_kind=channel.kind,
+        config_version=channel.config_version,
+        monitor=alert.facts.monitor,
+        incident=alert.facts.incident,
+        text=alert.facts.text,
+    )
+    return OutboxEvent(events.AlertRequested.__name__, events.encode(metadata, request))

@@ -1,0 +1,199 @@
+"""From a committed alert to the decision about it: sent, held or dropped.
+
+Invariants: an alert is routed once, in one transaction with its deliveries; the alerts of one monitor are decided in their order, under the
+lock of its row; an alert that is held has a time at which the sweep decides again, so no task that dies can silence it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import psycopg
+from uuid_utils.compat import uuid7
+
+from core.adapters.database import Connection
+from core.adapters.store import alerts as store
+from core.adapters.store import incidents as incident_store
+from core.adapters.store import maintenance as window_store
+from core.adapters.store import situations
+from core.adapters.store.alerts import Saved, StoredAlert
+from core.adapters.store.incidents import AlertRow
+from core.adapters.store.situations import Situation
+from core.contracts.events import AlertType
+from core.domain.alert_facts import AlertFacts
+from core.domain.alert_policy import FLAP_WITHIN, Change, Decision, Drop, Facts, Hold, Send, decide, flapping_text, patience
+from core.domain.maintenance import Window
+from core.domain.uptime import Span
+from core.domain.website import UNKNOWN_TOLERANCE
+from core.flows.alert_metrics import count_held
+from core.flows.requests import RECEIPT_TIMEOUT, request_messages
+from core.logs import get_logger
+
+log = get_logger(__name__)
+
+ROUTING_GRACE: Final = timedelta(seconds=2)
+"""How long a committed alert may wait for its task before the sweep routes it."""
+
+SWEEP_LIMIT: Final = 500
+FLAPPING: Final = "flapping"
+TICK: Final = timedelta(microseconds=1)
+"""Between the alerts that one transaction decides: the latest of them is what people heard last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision about one alert about a change."""
+
+    alert: StoredAlert
+    change: Change
+    decision: Decision
+
+
+def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> None:
+    """Decide about an alert, and about all of its monitor that wait with it. An alert that has been routed is left alone."""
+    verdicts: list[Verdict] = []
+    came_up = False
+    with connection.transaction():
+        monitor_id = store.lock_monitor(connection, alert_id)
+        if monitor_id is None:
+            alert = store.claim_for_routing(connection, alert_id, now)
+            request_messages(connection, [alert] if alert else [], now, receipt_timeout)
+        elif undecided := store.lock_undecided(connection, monitor_id):
+            seen = _situation(connection, monitor_id, undecided)
+            verdicts = _decide(connection, monitor_id, undecided, seen, now)
+            _act(connection, monitor_id, verdicts, now, first_at=_after(seen.heard_at, now), receipt_timeout=receipt_timeout)
+            came_up = seen.has_dependants and not undecided[-1][1].went_down
+    count_held(_newly_kept(verdicts))
+    if monitor_id is not None:
+        _have_relatives_checked(connection, monitor_id, verdicts, now, came_up=came_up)
+
+
+def route_alerts(
+    connection: Connection, alert_ids: Iterable[UUID], now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT
+) -> int:
+    """Route alerts; returns how many. Each is a transaction of its own: one that cannot be routed is logged, the others go on."""
+    routed = 0
+    for alert_id in alert_ids:
+        try:
+            route_alert(connection, alert_id, now, receipt_timeout)
+        except (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError):
+            log.exception("alert.not_routable", alert_id=str(alert_id))
+        else:
+            routed += 1
+    return routed
+
+
+def route_waiting(connection: Connection, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> int:
+    """Route alerts whose task was lost, and those whose hold is over; returns how many."""
+    with connection.transaction():
+        waiting = store.due(connection, now - ROUTING_GRACE, now, SWEEP_LIMIT)
+    return route_alerts(connection, waiting, now, receipt_timeout)
+
+
+def _situation(connection: Connection, monitor_id: int, undecided: Sequence[tuple[StoredAlert, Change]]) -> Situation:
+    return situations.situation(connection, monitor_id, min(change.at for _, change in undecided) - FLAP_WITHIN)
+
+
+def _decide(
+    connection: Connection, monitor_id: int, undecided: Sequence[tuple[StoredAlert, Change]], seen: Situation, now: datetime
+) -> list[Verdict]:
+    changes = [change for _, change in undecided]
+    parent, recovery = None, timedelta()
+    if seen.has_parent:
+        parent, recovery = situations.parent(connection, monitor_id, now - UNKNOWN_TOLERANCE)
+    facts = Facts(
+        seen.heard,
+        seen.counted,
+        _windows(connection, monitor_id, changes, now) if seen.has_windows else [],
+        parent,
+        patience(seen.kind, recovery),
+        seen.paused,
+    )
+    decisions = decide(changes, facts, now)
+    return [Verdict(alert, change, decision) for (alert, change), decision in zip(undecided, decisions, strict=True)]
+
+
+def _windows(connection: Connection, monitor_id: int, changes: Sequence[Change], now: datetime) -> list[Window]:
+    earliest = min(min(change.at, change.began_at) for change in changes)
+    return [window for _, window in window_store.of_monitor(connection, monitor_id, Span(earliest, now + TICK))]
+
+
+def _act(
+    connection: Connection,
+    monitor_id: int,
+    verdicts: Sequence[Verdict],
+    now: datetime,
+    *,
+    first_at: datetime,
+    receipt_timeout: timedelta,
+) -> None:
+    """Write down what was decided, and request the messages that follow, in the order of the changes."""
+    told: list[StoredAlert] = []
+    saved: list[Saved] = []
+    for number, verdict in enumerate(verdicts):
+        alert, decision, routed_at = verdict.alert, verdict.decision, first_at + number * TICK
+        saved.append(_saved(verdict, routed_at))
+        if isinstance(decision, Send):
+            told.append(replace(alert, facts=saved[-1].facts or alert.facts))
+            continue
+        if decision.flapping:
+            told.append(_insert_flapping_notice(connection, monitor_id, verdict, now))
+            saved.append(Saved(told[-1].id, routed_at))
+        if decision.cause and alert.incident_id:
+            store.note_cause(connection, alert.incident_id, decision.cause)
+    store.save(connection, saved)
+    request_messages(connection, told, now, receipt_timeout)
+
+
+def _saved(verdict: Verdict, routed_at: datetime) -> Saved:
+    match verdict.decision:
+        case Send(text):
+            facts = msgspec.structs.replace(verdict.alert.facts, text=text) if text else None
+            return Saved(verdict.alert.id, routed_at, facts=facts)
+        case Hold(until, why):
+            return Saved(verdict.alert.id, None, until, why)
+        case Drop(why):
+            return Saved(verdict.alert.id, routed_at, None, why, dropped=True)
+
+
+def _after(heard_at: datetime | None, now: datetime) -> datetime:
+    """When alerts count as routed: never before what people heard last, though another process, or a clock that was set, is ahead."""
+    return max(now, heard_at + TICK) if heard_at else now
+
+
+def _insert_flapping_notice(connection: Connection, monitor_id: int, verdict: Verdict, now: datetime) -> StoredAlert:
+    """The one message that a monitor began to flap."""
+    alert, uid = verdict.alert, uuid7()
+    facts = AlertFacts(monitor=alert.facts.monitor, text=flapping_text(down=verdict.change.went_down))
+    row = AlertRow(uid, alert.workspace_id, monitor_id, None, FLAPPING, uid, 1, msgspec.json.encode(facts).decode())
+    incident_store.insert_alerts(connection, [row], now)
+    return StoredAlert(uid, alert.workspace_id, None, FLAPPING, uid, 1, None, now, facts)
+
+
+def _newly_kept(verdicts: Sequence[Verdict]) -> Iterator[tuple[UUID, AlertType]]:
+    """Each alert counts once, when it is first held or dropped."""
+    for verdict in verdicts:
+        monitor = verdict.alert.facts.monitor
+        if isinstance(verdict.decision, Hold | Drop) and verdict.change.held is None and monitor:
+            yield monitor.id, verdict.alert.alert_type
+
+
+def _have_relatives_checked(
+    connection: Connection, monitor_id: int, verdicts: Sequence[Verdict], now: datetime, *, came_up: bool
+) -> None:
+    """Ask the parent of a monitor that went down; look at what depends on one that came up, and decide again about what was held.
+
+    In transactions of their own, because states are locked before alerts everywhere. What a crash loses here, the time of each hold
+    makes up for.
+    """
+    if any(isinstance(verdict.decision, Hold) and verdict.decision.ask_parent for verdict in verdicts):
+        with connection.transaction():
+            situations.check_parent(connection, monitor_id, now)
+    if came_up:
+        with connection.transaction():
+            situations.check_dependants(connection, monitor_id, now)
+        with connection.transaction():
+            situations.decide_dependants(connection, monitor_id, now)
