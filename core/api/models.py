@@ -4,7 +4,9 @@ from core.api.accounts.models import ApiKey, Membership, User, Workspace
 from core.api.channels.models import Channel
 from core.api.incidents.models import Alert, Delivery, Incident, Outbox
 from core.api.monitors.models import (
+    Certificate,
     CheckResult,
+    Domain,
     Heartbeat,
     HeartbeatState,
     Monitor,
@@ -16,9 +18,11 @@ from core.api.monitors.models import (
 __all__ = [
     "Alert",
     "ApiKey",
+    "Certificate",
     "Channel",
     "CheckResult",
     "Delivery",
+    "Domain",
     "Heartbeat",
     "HeartbeatState",
     "Incident",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from core.domain.certificates import SeenChain
 from core.domain.outcomes import Outcome, Reason
 from core.domain.request_options import RequestOptions
 
@@ -57,6 +58,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Everything else is of the last hop: `address` is what was connected to, `http_version` such as `1.1`, and `body_bytes` how much of the
     body was read, decoded if an assertion wanted it: reading stops at a limit.
+    `certificate` is there when this check read it: the one of all hops that was refused, or ends first.
     """
 
     outcome: Outcome
@@ -76,6 +78,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     certificate_not_after: datetime | None = None
     http_version: str | None = None
     body_bytes: int = 0
+    certificate: SeenChain | None = None
 
 
 @lru_cache(maxsize=1024)

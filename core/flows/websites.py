@@ -26,6 +26,7 @@ from core.domain.probes import BadStatusRange, ProbeRequest, ProbeResult, Status
 from core.domain.request_options import BadOption, RequestOptions, load_options
 from core.domain.transitions import MonitorRef
 from core.domain.website import Check, Policy, Step, WebsiteState
+from core.flows.certificates import record_chains
 from core.flows.incidents import record_transitions
 from core.flows.notices import record_notices
 from core.logs import get_logger
@@ -190,6 +191,8 @@ def _apply(connection: Connection, results: Sequence[Finished], now: datetime, d
     gaps = [(done.job.monitor, gap) for done, _ in judged if (gap := _gap(done))]
     store.copy_results(connection, [*(_gap_row(*gap) for gap in gaps), *(_result_row(done) for done, _ in judged)])
     store.save_states(connection, [_saved_state(done, step) for done, step in judged])
+    if seen := {done.job.monitor.id: done.result.certificate for done, _ in judged if done.result.certificate is not None}:
+        record_chains(connection, seen, now)
     alert_ids = record_transitions(connection, [step.transition for _, step in judged if step.transition], now)
     alert_ids += record_notices(connection, [step.notice for _, step in judged if step.notice], now)
     return Applied(alert_ids, judged, [monitor for monitor, _ in gaps], stale=len(results) - len(judged))

@@ -11,7 +11,7 @@ from core.api.monitors.models import MonitorKind
 from core.api.monitors.serializers import LabelField
 from core.domain.outcomes import Reason
 
-ALERT_TYPES = ("down", "recovered", "not_monitored", "monitored_again", "test")
+ALERT_TYPES = ("down", "recovered", "not_monitored", "monitored_again", "certificate_expiring", "domain_expiring", "test")
 
 
 class MonitorNameAnswer(Answer[Any]):

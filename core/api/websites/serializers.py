@@ -40,6 +40,9 @@ class WebsiteRequest(Strict):
     follow_redirects = Flag(required=False, default=True)
     max_redirects = Whole(min_value=0, max_value=20, required=False, default=10)
     verify_tls = Flag(required=False, default=True)
+    certificate_notices = Flag(
+        required=False, default=True, help_text="Whether people are told that the certificate ends in 30, 14, 7, 3 and 1 days."
+    )
     options = OptionsField(
         required=False, help_text="What else is sent and expected. Members that an edit leaves out stay as they are."
     )
@@ -84,6 +87,7 @@ class WebsiteAnswer(MonitorAnswer):
     follow_redirects = serializers.BooleanField(source="website.follow_redirects")
     max_redirects = serializers.IntegerField(source="website.max_redirects")
     verify_tls = serializers.BooleanField(source="website.verify_tls")
+    certificate_notices = serializers.BooleanField(source="website.certificate_notices")
     options = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=STATES, source="website_state.state")
     state_since = serializers.DateTimeField(source="website_state.changed_at", allow_null=True)

@@ -12,11 +12,12 @@ from django.db import transaction
 
 from core.api import edge, problem_types
 from core.api.accounts.models import Workspace
-from core.api.monitors.models import Monitor, MonitorKind, Website, WebsiteState
+from core.api.monitors.models import Certificate, Monitor, MonitorKind, Website, WebsiteState
 from core.api.monitors.services import COMMON_FIELDS, common_changes, monitor_save
 from core.api.problems import FieldError, Problem
 from core.api.websites import options
 from core.domain.schedule import next_check_at
+from core.domain.urls import normalise
 
 DEFAULT_RETRY_INTERVAL_S: Final = 10
 DEFAULT_TIMEOUT_MS: Final = 10_000
@@ -62,11 +63,14 @@ def website_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datetim
         website = Website.objects.select_for_update().get(monitor=monitor)
         plain = {name: value for name, value in changes.items() if name not in COMMON_FIELDS and name != OPTIONS}
         changed = {name for name, value in plain.items() if getattr(website, name) != value}
+        before = website.url
         for name in changed:
             setattr(website, name, changes[name])
         if options.merge(website, changes.get(OPTIONS, {})):
             changed.add(OPTIONS)
         _check(website)
+        if "url" in changed:
+            _forget_certificate(monitor, before, website.url)
         if changed:
             website.config_version += 1
             website.save()
@@ -132,6 +136,13 @@ def _reschedule(state: WebsiteState, website: Website, changed: set[str], now: d
         return
     due = now if changed & REQUEST_FIELDS else next_check_at(website.monitor_id, website.interval_s, now)
     state.next_check_at = min(state.next_check_at, due)
+
+
+def _forget_certificate(monitor: Monitor, before: str, after: str) -> None:
+    """What another server showed is not this website's. One on the same server is kept: checks read it every ten minutes only."""
+    old, new = normalise(before), normalise(after)
+    if (old.scheme, old.host, old.port) != (new.scheme, new.host, new.port):
+        Certificate.objects.filter(monitor=monitor).delete()
 
 
 def _end_lease(state: WebsiteState) -> None:

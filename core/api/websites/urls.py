@@ -3,6 +3,7 @@
 from django.urls import path
 
 from core.api.uptime.views import WebsiteUptimeView
+from core.api.websites.ending_views import CertificateView
 from core.api.websites.views import ResultViews, WebsiteViews
 
 urlpatterns = [
@@ -11,6 +12,7 @@ urlpatterns = [
     path("<uuid:id>/pause/", WebsiteViews.as_view({"post": "pause"})),
     path("<uuid:id>/resume/", WebsiteViews.as_view({"post": "resume"})),
     path("<uuid:id>/check-now/", WebsiteViews.as_view({"post": "check_now"})),
+    path("<uuid:id>/certificate/", CertificateView.as_view()),
     path("<uuid:id>/uptime/", WebsiteUptimeView.as_view()),
     path("<uuid:id>/results/", ResultViews.as_view({"get": "list"})),
 ]
