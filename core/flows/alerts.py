@@ -207,6 +207,7 @@ def _request(delivery_id: UUID, generation: int, alert: StoredAlert, channel: Ch
         config_version=channel.config_version,
         monitor=alert.facts.monitor,
         incident=alert.facts.incident,
+        expiry=alert.facts.expiry,
         text=alert.facts.text,
     )
     return OutboxEvent(events.AlertRequested.__name__, events.encode(metadata, request))
