@@ -182,6 +182,8 @@ def _apply_culprit(
 
 def _apply(connection: Connection, results: Sequence[Finished], now: datetime, draw: Callable[[], float]) -> Applied:
     once = {done.job.monitor.id: done for done in reversed(results)}
+    if len(once) < len(results):
+        once = _under_latest_lease(results)
     states = store.lock_states(
         connection, [Fence(done.job.monitor.id, done.job.lease_id, done.job.config_version) for done in once.values()]
     )
@@ -196,6 +198,16 @@ def _apply(connection: Connection, results: Sequence[Finished], now: datetime, d
     alert_ids = record_transitions(connection, [step.transition for _, step in judged if step.transition], now)
     alert_ids += record_notices(connection, [step.notice for _, step in judged if step.notice], now)
     return Applied(alert_ids, judged, [monitor for monitor, _ in gaps], stale=len(results) - len(judged))
+
+
+def _under_latest_lease(results: Sequence[Finished]) -> dict[int, Finished]:
+    """One result for each website: the first under its latest lease. Those under older ones are void; leases grow with time (UUIDv7)."""
+    latest: dict[int, Finished] = {}
+    for done in results:
+        known = latest.get(done.job.monitor.id)
+        if known is None or done.job.lease_id > known.job.lease_id:
+            latest[done.job.monitor.id] = done
+    return latest
 
 
 def _judge(done: Finished, row: StateRow, now: datetime, jitter: float) -> Step:
