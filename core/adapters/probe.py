@@ -205,7 +205,9 @@ def _answered(check: Check, url: NormalisedUrl, handle: Handle) -> Verdict | Nor
 
 def _asks_for_certificate(check: Check, url: NormalisedUrl) -> bool:
     options = check.request.options
-    return options is not None and (needs_certificate(options.assertions) or is_elsewhere(check, url))
+    if options is None:
+        return check.request.shows_certificate
+    return check.request.shows_certificate or needs_certificate(options.assertions) or is_elsewhere(check, url)
 
 
 def _ended_with_the_connection(head: Head, code: int, message: str) -> bool:

@@ -27,7 +27,10 @@ class BadStatusRange(ValueError):
 
 
 class ProbeRequest(msgspec.Struct, frozen=True, gc=False):
-    """One check to make. `timeout_ms` covers all of it: names, connections and every redirect. A plain check has no `options`."""
+    """One check to make. `timeout_ms` covers all of it: names, connections and every redirect. A plain check has no `options`.
+
+    Its certificates are read when they are due; with `shows_certificate` they are read in any case, because somebody waits for them.
+    """
 
     monitor_id: int
     url: str
@@ -38,6 +41,7 @@ class ProbeRequest(msgspec.Struct, frozen=True, gc=False):
     max_redirects: int
     verify_tls: bool
     options: RequestOptions | None = None
+    shows_certificate: bool = False
 
 
 class Hop(NamedTuple):

@@ -67,6 +67,20 @@ def test_a_chain_is_read_once_in_a_while_by_each_website(authority: Authority) -
     run(test)
 
 
+def test_who_waits_for_a_chain_sees_it_although_it_is_not_due(authority: Authority) -> None:
+    async def test() -> None:
+        async with (
+            serving({"/": answer("200 OK")}, authority.server(host="late.test", ends_in_days=60)) as server,
+            naming(ZONES) as names,
+            checking(names=names, ca_file=authority.ca_file) as engine,
+        ):
+            url = server.url(scheme="https", host="late.test")
+            shown = [await engine.probe(ask(url, shows_certificate=wanted)) for wanted in (False, False, True)]
+            assert [result.certificate is not None for result in shown] == [True, False, True]
+
+    run(test)
+
+
 @pytest.mark.parametrize("order", [("early", "late"), ("late", "early")])
 def test_of_several_hops_the_certificate_that_ends_first_counts(order: tuple[str, str], authority: Authority) -> None:
     days = {"early": 20, "late": 60}
