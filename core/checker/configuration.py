@@ -68,6 +68,7 @@ beat_schedule: Final[dict[str, dict[str, Any]]] = {
         "options": {"expires": 900},
     },
     "notify_expiries": {"task": "notify_expiries", "schedule": crontab(minute="11"), "options": {"expires": 3600}},
+    "look_up_domains": {"task": "look_up_domains", "schedule": 300.0, "options": {"expires": 300}},
     "cleanup_old_logs": {
         "task": "cleanup_old_logs",
         "schedule": crontab(hour="2", minute="0"),

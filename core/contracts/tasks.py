@@ -23,5 +23,6 @@ QUEUE_OF: Final[dict[str, str]] = {
     "cleanup_old_logs": DEFAULT,
     "aggregate_metrics": DEFAULT,
     "notify_expiries": DEFAULT,
+    "look_up_domains": DEFAULT,
 }
 """Which queue each task is sent to."""

@@ -43,6 +43,9 @@ class WebsiteRequest(Strict):
     certificate_notices = Flag(
         required=False, default=True, help_text="Whether people are told that the certificate ends in 30, 14, 7, 3 and 1 days."
     )
+    domain_expiry = Flag(
+        required=False, default=False, help_text="Whether the registry is asked when the domain ends, and people are told before."
+    )
     options = OptionsField(
         required=False, help_text="What else is sent and expected. Members that an edit leaves out stay as they are."
     )
@@ -88,6 +91,7 @@ class WebsiteAnswer(MonitorAnswer):
     max_redirects = serializers.IntegerField(source="website.max_redirects")
     verify_tls = serializers.BooleanField(source="website.verify_tls")
     certificate_notices = serializers.BooleanField(source="website.certificate_notices")
+    domain_expiry = serializers.SerializerMethodField()
     options = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=STATES, source="website_state.state")
     state_since = serializers.DateTimeField(source="website_state.changed_at", allow_null=True)
@@ -103,6 +107,10 @@ class WebsiteAnswer(MonitorAnswer):
     def get_degraded(self, monitor: Monitor) -> bool:
         """Whether the latest check was well but slower than `options.degraded_after_ms`."""
         return monitor.website_state.last_reason == Reason.DEGRADED
+
+    def get_domain_expiry(self, monitor: Monitor) -> bool:
+        """Whether the end of its domain is watched."""
+        return monitor.website.domain is not None
 
     @extend_schema_field(OPTIONS_SCHEMA)
     def get_options(self, monitor: Monitor) -> dict[str, Any]:

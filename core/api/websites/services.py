@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from core.adapters.public_suffix import registered_domain
 from core.api import edge, problem_types
 from core.api.accounts.models import Workspace
 from core.api.monitors.models import Certificate, Monitor, MonitorKind, Website, WebsiteState
@@ -22,6 +23,8 @@ from core.domain.urls import normalise
 DEFAULT_RETRY_INTERVAL_S: Final = 10
 DEFAULT_TIMEOUT_MS: Final = 10_000
 OPTIONS: Final = "options"
+DOMAIN_EXPIRY: Final = "domain_expiry"
+NOT_COLUMNS: Final = COMMON_FIELDS | {OPTIONS, DOMAIN_EXPIRY}
 REQUEST_FIELDS: Final = frozenset(
     {"url", "method", "timeout_ms", "accepted_status", "follow_redirects", "max_redirects", "verify_tls", OPTIONS}
 )
@@ -34,7 +37,7 @@ def website_create(*, workspace: Workspace, values: Mapping[str, Any], now: date
     Raises:
         FieldError: settings contradict each other.
     """
-    settings = {name: value for name, value in values.items() if name not in COMMON_FIELDS and name != OPTIONS}
+    settings = {name: value for name, value in values.items() if name not in NOT_COLUMNS}
     interval_s = settings["interval_s"]
     settings.setdefault("retry_interval_s", min(DEFAULT_RETRY_INTERVAL_S, interval_s))
     settings.setdefault("timeout_ms", min(DEFAULT_TIMEOUT_MS, interval_s * 1000))
@@ -44,6 +47,7 @@ def website_create(*, workspace: Workspace, values: Mapping[str, Any], now: date
         )
         website = Website(monitor=monitor, **settings)
         options.merge(website, values.get(OPTIONS, {}))
+        _watch_domain(website, watch=values.get(DOMAIN_EXPIRY, False))
         _check(website)
         website.save(force_insert=True)
         WebsiteState.objects.create(monitor=monitor, state="new", failures=0, successes=0, next_check_at=now)
@@ -61,13 +65,15 @@ def website_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datetim
     with transaction.atomic():
         state = WebsiteState.objects.select_for_update().get(monitor=monitor)
         website = Website.objects.select_for_update().get(monitor=monitor)
-        plain = {name: value for name, value in changes.items() if name not in COMMON_FIELDS and name != OPTIONS}
+        plain = {name: value for name, value in changes.items() if name not in NOT_COLUMNS}
         changed = {name for name, value in plain.items() if getattr(website, name) != value}
         before = website.url
         for name in changed:
             setattr(website, name, changes[name])
         if options.merge(website, changes.get(OPTIONS, {})):
             changed.add(OPTIONS)
+        if _watch_domain(website, watch=changes.get(DOMAIN_EXPIRY, website.domain is not None)):
+            changed.add(DOMAIN_EXPIRY)
         _check(website)
         if "url" in changed:
             _forget_certificate(monitor, before, website.url)
@@ -136,6 +142,19 @@ def _reschedule(state: WebsiteState, website: Website, changed: set[str], now: d
         return
     due = now if changed & REQUEST_FIELDS else next_check_at(website.monitor_id, website.interval_s, now)
     state.next_check_at = min(state.next_check_at, due)
+
+
+def _watch_domain(website: Website, *, watch: bool) -> bool:
+    """Watch the domain of the URL as it is now, or none; returns whether that is a change.
+
+    Raises:
+        FieldError: the URL has no domain that somebody registered.
+    """
+    before = website.domain
+    website.domain = registered_domain(normalise(website.url).host) if watch else None
+    if watch and website.domain is None:
+        raise FieldError(DOMAIN_EXPIRY, "no_domain", "is not possible: the URL's host is below no domain of its own")
+    return website.domain != before
 
 
 def _forget_certificate(monitor: Monitor, before: str, after: str) -> None:

@@ -1,4 +1,4 @@
-"""What ends, in the API: the certificate that a website showed, and the switch for notices about it."""
+"""What ends, in the API: the certificate that a website showed, its domain, and the switches for notices about them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from core.api.monitors.models import Certificate, Monitor, Website
+from core.api.monitors.models import Certificate, Domain, Monitor, Website
 from core.flows.certificates import record_chains
 from tests.certificates import seen_chain
 from tests.integration.api.calls import fields, problem
@@ -112,3 +112,57 @@ def test_deleting_a_website_takes_its_certificate(alice: Caller) -> None:
     show(site)
     assert alice.client.delete(f"/api/v1/websites/{site['id']}/").status_code == 204
     assert not Certificate.objects.exists()
+
+
+def domain_of(caller: Caller, site: dict[str, Any]) -> Any:
+    return caller.client.get(f"/api/v1/websites/{site['id']}/domain/")
+
+
+def test_a_domain_is_watched_by_those_who_ask_for_it(alice: Caller, bob: Caller) -> None:
+    site = create(alice, url="https://www.shop.co.uk/", domain_expiry=True)
+    assert site["domain_expiry"] is True
+    waiting = {"domain": "shop.co.uk", "state": "waiting", "ends_at": None, "registrar": None, "failure": None}
+    assert domain_of(alice, site).json() == {**waiting, "answered_at": None, "asked_at": None, "next_at": None}
+    problem(domain_of(bob, site), "not-found")
+    other = create(alice)
+    assert other["domain_expiry"] is False
+    problem(domain_of(alice, other), "not-found")
+
+
+@pytest.mark.parametrize(
+    ("asking", "failure", "state"),
+    [(True, "", "known"), (True, "the registry answered with status 500", "unknown"), (False, "", "off")],
+)
+def test_what_the_registry_said_is_shown(
+    alice: Caller, monkeypatch: pytest.MonkeyPatch, asking: bool, failure: str, state: str
+) -> None:
+    monkeypatch.setattr(settings, "DOMAIN_EXPIRY", asking)
+    site = create(alice, url="https://www.shop.com/", domain_expiry=True)
+    Domain.objects.create(
+        name="shop.com", ends_at=END, registrar="Registrar Inc.", failure=failure, answered_at=NOW, asked_at=NOW, next_at=END
+    )
+    shown = domain_of(alice, site).json()
+    assert (shown["state"], shown["failure"]) == (state, failure or None)
+    assert (shown["ends_at"], shown["registrar"]) == ("2026-04-10T12:00:00Z", "Registrar Inc.")
+    assert shown["next_at"] == ("2026-04-10T12:00:00Z" if asking else None)
+
+
+@pytest.mark.parametrize("url", ["http://93.184.216.34/", "http://localhost/", "https://someone.github.io/"])
+def test_what_has_no_domain_of_its_own_cannot_be_watched(alice: Caller, url: str) -> None:
+    values = {"name": "Shop", "url": url, "domain_expiry": True}
+    refused = alice.client.post("/api/v1/websites/", values, format="json")
+    assert fields(refused) == {"domain_expiry": "no_domain"}
+
+
+def test_the_domain_follows_the_url_and_can_be_let_go(alice: Caller) -> None:
+    site = create(alice, url="https://www.shop.com/", domain_expiry=True)
+
+    def edit(**changes: Any) -> Any:
+        return alice.client.patch(f"/api/v1/websites/{site['id']}/", changes, format="json")
+
+    assert edit(url="https://www.store.com/").json()["domain_expiry"] is True
+    assert domain_of(alice, site).json()["domain"] == "store.com"
+    assert fields(edit(url="http://93.184.216.34/")) == {"domain_expiry": "no_domain"}
+    assert edit(url="http://93.184.216.34/", domain_expiry=False).json()["domain_expiry"] is False
+    problem(domain_of(alice, site), "not-found")
+    assert edit(name="Store").json()["domain_expiry"] is False
