@@ -19,7 +19,6 @@ NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "UPTIME_ENV": "test"}
 """No test reaches for the cloud; what cannot be published waits in the outbox."""
 
 
-
 def worker(name: str, queues: str, threads: int) -> tuple[str, ...]:
     """The command of a worker."""
     return (*CELERY, "worker", "-P", "threads", "-c", str(threads), "-Q", queues, "-n", f"{name}@%h", *OPTIONS)

@@ -13,7 +13,7 @@ import certifi
 import pycurl
 
 from core.adapters.probe_addresses import AddressFilter
-from core.adapters.probe_certificates import CertificateMemory, read_not_after
+from core.adapters.probe_certificates import CertificateMemory, read_chain
 from core.adapters.probe_check import Check
 from core.adapters.probe_extras import carry_cookies, equip, examined, is_elsewhere
 from core.adapters.probe_handle import Handle
@@ -21,14 +21,14 @@ from core.adapters.probe_head import Head
 from core.adapters.probe_kinds import registry
 from core.adapters.probe_kinds.workbench import Workbench
 from core.adapters.probe_names import OwnNames, unresolved
-from core.adapters.probe_proxy import proxy_of, send_through, status_detail, told_apart
+from core.adapters.probe_proxy import is_certificate_of_proxy, proxy_of, send_through, status_detail, told_apart
 from core.adapters.probe_redirects import REDIRECTS, redirected
 from core.adapters.probe_transfers import OK, Transfers, TransfersAborted
 from core.adapters.probe_verdicts import UP, Failure, Verdict, down, ends_without_a_word, from_errno, has_route, judge, unknown
 from core.adapters.resolver import Resolver
 from core.domain.assertions import needs_certificate
 from core.domain.outcomes import Outcome, Reason
-from core.domain.probes import ProbeRequest, ProbeResult, is_accepted
+from core.domain.probes import ProbeRequest, ProbeResult, clean_text, is_accepted
 from core.domain.urls import BadUrl, NormalisedUrl, normalise
 
 IDLE_HANDLES: Final = 128
@@ -119,7 +119,8 @@ class ProbeEngine:
                 method=check.method,
                 timeout_ms=left_ms,
                 verify_tls=check.request.verify_tls,
-                read_certificate=self._certificates.is_due(url, check.began) or _asks_for_certificate(check, url),
+                read_certificate=self._certificates.is_due(check.request.monitor_id, url, check.began)
+                or _asks_for_certificate(check, url),
             )
             if options is not None:
                 equip(handle, check, options, url)
@@ -180,7 +181,7 @@ class ProbeEngine:
         check.body_bytes = handle.body_bytes
         connected = check.add_transfer(handle.curl, answered=handle.head.status_code is not None)
         if url.scheme == "https":
-            self._see_certificate(check, url, handle)
+            self._see_certificate(check, url, handle, message if code == pycurl.E_PEER_FAILED_VERIFICATION else "")
         if code == OK or handle.stopped or _ended_with_the_connection(handle.head, code, message):
             return _answered(check, url, handle)
         if handle.head.bad_status_line is not None:
@@ -192,19 +193,21 @@ class ProbeEngine:
             return self._blocked(check, handle.address)
         if handle.local_errno:
             return from_errno(handle.local_errno)
-        self._certificates.forget(url)
+        self._certificates.forget(check.request.monitor_id, url)
         message = handle.told_without_our_name(message, url.host)
         verdict = judge(_failure(check, handle, code, message, connected=connected), self._has_route)
         proxy = proxy_of(check)
         return verdict if proxy is None else told_apart(verdict, proxy, url, handle.curl, code=code, message=message)
 
-    def _see_certificate(self, check: Check, url: NormalisedUrl, handle: Handle) -> None:
-        if is_elsewhere(check, url):
-            check.certificate_not_after = read_not_after(handle.curl)
-            return
-        if handle.reads_certificate and (not_after := read_not_after(handle.curl)):
-            self._certificates.learn(url, not_after, check.began)
-        check.certificate_not_after = self._certificates.not_after(url)
+    def _see_certificate(self, check: Check, url: NormalisedUrl, handle: Handle, error: str) -> None:
+        monitor_id = check.request.monitor_id
+        chain = None
+        if handle.reads_certificate and not is_certificate_of_proxy(check, handle.curl):
+            error = clean_text(handle.told_without_our_name(error, url.host))
+            chain = read_chain(handle.curl, url, verified=check.request.verify_tls, error=error)
+            if chain is not None and chain.not_after is not None:
+                self._certificates.learn(monitor_id, url, chain.not_after, check.began)
+        check.see_certificate(chain, self._certificates.not_after(monitor_id, url))
 
 
 def _answered(check: Check, url: NormalisedUrl, handle: Handle) -> Verdict | NormalisedUrl:
@@ -222,7 +225,9 @@ def _answered(check: Check, url: NormalisedUrl, handle: Handle) -> Verdict | Nor
 
 def _asks_for_certificate(check: Check, url: NormalisedUrl) -> bool:
     options = check.request.options
-    return options is not None and (needs_certificate(options.assertions) or is_elsewhere(check, url))
+    if options is None:
+        return check.request.shows_certificate
+    return check.request.shows_certificate or needs_certificate(options.assertions) or is_elsewhere(check, url)
 
 
 def _ended_with_the_connection(head: Head, code: int, message: str) -> bool:

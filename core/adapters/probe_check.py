@@ -9,6 +9,7 @@ import pycurl
 
 from core.adapters.probe_cookies import CookieMemory
 from core.adapters.probe_verdicts import Verdict
+from core.domain.certificates import SeenChain
 from core.domain.probes import Hop, ProbeRequest, ProbeResult, clean_text
 
 
@@ -23,11 +24,13 @@ class Check:
         "began",
         "behind",
         "body_bytes",
+        "certificate",
         "certificate_not_after",
         "connect_us",
         "cookies",
         "dns_us",
         "first_byte_us",
+        "first_end",
         "hops",
         "http_version",
         "is_downgraded",
@@ -38,6 +41,8 @@ class Check:
         "status_code",
         "tls_us",
     )
+
+    first_end: datetime | None  # set by the first hop that is TLS
 
     def __init__(self, request: ProbeRequest) -> None:
         self.request = request
@@ -53,6 +58,7 @@ class Check:
         self.body_bytes = 0
         self.address: str | None = None
         self.status_code: int | None = None
+        self.certificate: SeenChain | None = None
         self.certificate_not_after: datetime | None = None
         self.dns_us: int | None = None
         self.connect_us: int | None = None
@@ -90,6 +96,18 @@ class Check:
         if (status == 303 and self.method != "HEAD") or (status in (301, 302) and self.method == "POST"):  # noqa: PLR2004  (of the RFC)
             self.method = "GET"
 
+    def see_certificate(self, chain: SeenChain | None, not_after: datetime | None) -> None:
+        """A hop was TLS: its chain, if it was read, and the end of its certificate, if it is known.
+
+        Of several hops the one whose certificate ends first is the website's, or the one that was refused, which is the last.
+        """
+        is_first = self.certificate_not_after is None
+        self.certificate_not_after = not_after
+        refused = chain is not None and chain.error
+        if is_first or refused or (not_after is not None and (self.first_end is None or not_after < self.first_end)):
+            self.first_end = not_after
+            self.certificate = chain
+
     def result(self, verdict: Verdict) -> ProbeResult:
         """The check has ended."""
         return ProbeResult(
@@ -110,4 +128,5 @@ class Check:
             http_version=self.http_version,
             body_bytes=self.body_bytes,
             certificate_not_after=self.certificate_not_after,
+            certificate=self.certificate,
         )

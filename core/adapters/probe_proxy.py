@@ -28,6 +28,14 @@ def proxy_of(check: Check) -> Proxy | None:
     return None if options is None else options.proxy
 
 
+def is_certificate_of_proxy(check: Check, curl: Any) -> bool:
+    """Whether the chain of a transfer is not the target's: the proxy speaks TLS itself, and opened no way to the target."""
+    proxy = proxy_of(check)
+    if proxy is None or proxy_server(proxy.url).scheme != "https":
+        return False
+    return curl.getinfo(pycurl.HTTP_CONNECTCODE) not in _TUNNEL_OPEN
+
+
 def send_through(handle: Handle, proxy: Proxy, addresses: Sequence[str]) -> None:
     """Let a handle that is aimed go through the proxy at `addresses`."""
     server = proxy_server(proxy.url)

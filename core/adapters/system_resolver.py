@@ -1,4 +1,4 @@
-"""The resolver of the operating system, bounded in time: for a judgement at creation, never for a connection."""
+"""The resolver of the operating system, bounded in time: for a judgement at creation, and for requests of our own to what was judged."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor

@@ -18,6 +18,7 @@ from core.logs import get_logger
 
 if TYPE_CHECKING:
     from core.adapters.channel_vault import ChannelVault
+    from core.adapters.check_reports import CheckReports
     from core.adapters.heartbeat_table import HeartbeatTable
     from core.adapters.option_seal import OptionSeal
     from core.adapters.task_queue import TaskQueue
@@ -32,6 +33,14 @@ def task_queue() -> TaskQueue:
     from core.adapters.task_queue import TaskQueue  # noqa: PLC0415  (memory, see above)
 
     return TaskQueue(settings.REDIS_URL)
+
+
+@cache
+def check_reports() -> CheckReports:
+    """Where the reports of checks come in that somebody waits for."""
+    from core.adapters.check_reports import CheckReports  # noqa: PLC0415  (memory, see above)
+
+    return CheckReports(settings.REDIS_URL)
 
 
 @cache

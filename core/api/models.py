@@ -5,7 +5,9 @@ from core.api.channels.models import Channel
 from core.api.incidents.models import Alert, Delivery, Incident, Outbox
 from core.api.maintenance.models import MaintenanceWindow
 from core.api.monitors.models import (
+    Certificate,
     CheckResult,
+    Domain,
     Heartbeat,
     HeartbeatState,
     Monitor,
@@ -17,9 +19,11 @@ from core.api.monitors.models import (
 __all__ = [
     "Alert",
     "ApiKey",
+    "Certificate",
     "Channel",
     "CheckResult",
     "Delivery",
+    "Domain",
     "Heartbeat",
     "HeartbeatState",
     "Incident",

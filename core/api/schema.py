@@ -94,7 +94,7 @@ def _errors_of(path: str, method: str, operation: Schema) -> Iterator[ProblemTyp
     if operation.get("requestBody"):
         yield problem_types.TOO_LARGE
         yield problem_types.UNSUPPORTED_MEDIA_TYPE
-    if "/auth/" in path:
+    if "/auth/" in path or path.endswith(("/check/", "/check-now/")):
         yield problem_types.THROTTLED
 
 

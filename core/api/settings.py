@@ -27,8 +27,11 @@ REDIS_URL = _env.url("REDIS_URL", schemes=("redis", "rediss"))
 CHANNEL_VAULT_KEYS = _env.secret("CHANNEL_VAULT_KEYS")
 PRIVATE_TARGETS = _env.boolean("PRIVATE_TARGETS", default=False)
 SMTP_PORT_25_OPEN = _env.boolean("SMTP_PORT_25_OPEN", default=False)
+DOMAIN_EXPIRY = _env.boolean("DOMAIN_EXPIRY", default=True)
 METRICS_TOKEN = _env.secret("METRICS_TOKEN") if _env.optional_text("METRICS_TOKEN") else None
 LOGINS_PER_MINUTE = _env.integer("LOGINS_PER_MINUTE", 20, low=1)
+CHECKS_PER_MINUTE = _env.integer("CHECKS_PER_MINUTE", 30, low=1)
+WAITING_CHECKS = _env.integer("WAITING_CHECKS", 2, low=0, high=1000)
 REGISTRATIONS_PER_HOUR = _env.integer("REGISTRATIONS_PER_HOUR", 20, low=1)
 
 # --- Django ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Limits on attempts to log in and to register, by address of the caller."""
+"""Limits on attempts to log in and to register, by address of the caller, and on checks out of turn, by the caller."""
 
 from __future__ import annotations
 
@@ -71,3 +71,19 @@ class RegistrationThrottle(AddressThrottle):
     @override
     def limit(self) -> int:
         return int(settings.REGISTRATIONS_PER_HOUR)
+
+
+class CheckThrottle(AddressThrottle):
+    """Checks out of turn, by person or API key: each makes us send a request to somebody else."""
+
+    scope = "check"
+
+    @property
+    @override
+    def limit(self) -> int:
+        return int(settings.CHECKS_PER_MINUTE)
+
+    @override
+    def get_ident(self, request: Request) -> str:
+        access = request.auth  # whoever may not do this was refused before
+        return str(access.key.id if access.key else access.user.id)

@@ -18,6 +18,7 @@ include: Final = (
     "core.checker.tasks.upkeep",
     "core.checker.tasks.heartbeats",
     "core.checker.tasks.alerts",
+    "core.checker.tasks.expiry",
 )
 timezone: Final = "UTC"
 enable_utc: Final = True
@@ -66,6 +67,8 @@ beat_schedule: Final[dict[str, dict[str, Any]]] = {
         "schedule": crontab(minute="3,18,33,48"),
         "options": {"expires": 900},
     },
+    "notify_expiries": {"task": "notify_expiries", "schedule": crontab(minute="11"), "options": {"expires": 3600}},
+    "look_up_domains": {"task": "look_up_domains", "schedule": 300.0, "options": {"expires": 300}},
     "cleanup_old_logs": {
         "task": "cleanup_old_logs",
         "schedule": crontab(hour="2", minute="0"),

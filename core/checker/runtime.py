@@ -3,6 +3,7 @@
 import gc
 import threading
 from collections.abc import Callable, Sequence
+from copy import replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 import psycopg
 from prometheus_client import REGISTRY
 
+from core.adapters.check_reports import CheckReports
 from core.adapters.database import Pool, open_pool
 from core.adapters.option_seal import OptionSeal
 from core.adapters.task_queue import TaskQueue
@@ -19,6 +21,7 @@ from core.checker.flush import Flusher
 from core.checker.loop import Engine, ProbeLoop
 from core.checker.settings import CheckerSettings, process_settings
 from core.checker.website_series import WebsiteSeries
+from core.checker.wishes import Wishes
 from core.flows import websites
 from core.flows.websites import Applied, Claim, Finished
 from core.logs import get_logger
@@ -44,6 +47,8 @@ class Runtime:
         self.settings = settings
         self.pool: Pool = open_pool(settings.database_url.reveal(), application="checker", size=settings.database_connections)
         self.queue = TaskQueue(settings.redis_url.reveal())
+        self._reports = CheckReports(settings.redis_url.reveal())
+        self._wishes = Wishes(self._reports)
         self._make_engine = make_engine or self._probe_engine
         self._make_aviary = make_aviary or self._canaries
         self._seal = OptionSeal(settings.vault_keys)
@@ -55,10 +60,27 @@ class Runtime:
         self._loop: ProbeLoop | None = None
         self._stopped = False
 
-    def check(self, claim: Claim) -> int:
+    def check_one(self, website: UUID) -> bool:
+        """Check one website now and answer whoever waits for it; False when it is paused, gone or being checked already.
+
+        Whoever is checking it already is told to answer.
+
+        Raises:
+            psycopg.OperationalError, redis.RedisError: PostgreSQL or Redis is away.
+        """
+        self._checking()
+        self._wishes.add(website)
+        with self.pool.connection() as connection:
+            claim = websites.claim_now(connection, website, datetime.now(UTC))
+        if not claim.ids:
+            self._reports.announce(website)
+            return False
+        return self.check(claim, waited_for=True) > 0
+
+    def check(self, claim: Claim, *, waited_for: bool = False) -> int:
         """Put the websites that are still under this claim on the probe loop; returns how many.
 
-        What the loop has no room for is handed back and due again at once.
+        What the loop has no room for is handed back and due again at once. `waited_for`: somebody wants to see all of it.
 
         Raises:
             psycopg.OperationalError: PostgreSQL is away; the lease will end by itself.
@@ -66,6 +88,8 @@ class Runtime:
         now = datetime.now(UTC)
         with self.pool.connection() as connection:
             jobs, spoilt = websites.load(connection, claim, now, open_sealed=self._seal.open)
+        if waited_for:
+            jobs = [replace(job, request=replace(job.request, shows_certificate=True)) for job in jobs]
         loop, flusher = self._checking()
         for done in spoilt:
             flusher.put(done)
@@ -87,6 +111,7 @@ class Runtime:
                 self._finish(self._loop, self._flusher)
         finally:  # a pool that is left open holds the exit of the process up for many seconds
             self.queue.close()
+            self._reports.close()
             self.pool.close(timeout=1.0)
 
     def _finish(self, loop: ProbeLoop, flusher: Flusher) -> None:
@@ -105,6 +130,7 @@ class Runtime:
             if self._flusher is None:
                 self._flusher = Flusher(self._store, self._committed)
                 self._flusher.start()
+                self._reports.listen(self._wishes.add)
             if self._loop is None or not (self._loop.alive or self._stopped):
                 loop = ProbeLoop(
                     self._make_engine,
@@ -136,6 +162,7 @@ class Runtime:
 
     def _committed(self, applied: Applied) -> None:
         self.queue.kick_alerts(applied.alert_ids)
+        self._wishes.answer(applied)
         self._series.count(applied, datetime.now(UTC))
         if applied.stale:
             log.info("flush.stale", results=applied.stale)

@@ -36,6 +36,8 @@ class CheckerSettings:
     retention_days: int
     rollup_retention_days: int
     receipt_timeout_s: int
+    domain_expiry: bool
+    rdap_bootstrap_url: str
     metrics_bind: str
     metrics_port: int
     metrics_monitor_limit: int
@@ -67,6 +69,8 @@ class CheckerSettings:
             retention_days=env.integer("RETENTION_DAYS", 90, low=1, high=3650),
             rollup_retention_days=env.integer("ROLLUP_RETENTION_DAYS", 400, low=32, high=3650),
             receipt_timeout_s=env.integer("RECEIPT_TIMEOUT_S", 300, low=1),
+            domain_expiry=env.boolean("DOMAIN_EXPIRY", True),
+            rdap_bootstrap_url=env.url("RDAP_BOOTSTRAP_URL", "https://data.iana.org/rdap/dns.json"),
             metrics_bind=env.text("METRICS_BIND", "127.0.0.1"),
             metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
             metrics_monitor_limit=env.integer("METRICS_MONITOR_LIMIT", 5000, high=1_000_000),

@@ -35,6 +35,7 @@ DATA: Final[tuple[events.Data, ...]] = (
     events.CertificateExpiring(
         monitor=WEBSITE, fingerprint_sha256="9f86d081884c7d65" * 4, not_after=AT + timedelta(days=14), days_left=14
     ),
+    events.DomainExpiring(monitor=WEBSITE, domain="example.com", ends_at=AT + timedelta(days=7), days_left=7),
     events.HeartbeatPinged(
         ping_id=UUID("019ce9b0-6f00-7000-8000-000000000006"),
         heartbeat_id=HEARTBEAT,

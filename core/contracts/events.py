@@ -17,7 +17,9 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone; one without is refused."""
 
 MonitorKind = Literal["website", "heartbeat"]
-AlertType = Literal["down", "recovered", "flapping", "not_monitored", "monitored_again", "test"]
+AlertType = Literal[
+    "down", "recovered", "flapping", "not_monitored", "monitored_again", "certificate_expiring", "domain_expiring", "test"
+]
 PingKind = Literal["success", "fail", "start", "log"]
 ErrorType = Literal["transient", "permanent", "rate_limited"]
 
@@ -75,6 +77,15 @@ class CertificateExpiring(msgspec.Struct, frozen=True, kw_only=True):
     days_left: int
 
 
+class DomainExpiring(msgspec.Struct, frozen=True, kw_only=True):
+    """The registration of a website's domain ends in `days_left` days."""
+
+    monitor: MonitorFacts
+    domain: str
+    ends_at: Moment
+    days_left: int
+
+
 class HeartbeatPinged(msgspec.Struct, frozen=True, kw_only=True):
     """A job pinged. `ping_id` identifies the ping for ever, `sequence` orders the pings of one heartbeat (gaps are normal)."""
 
@@ -91,11 +102,21 @@ class HeartbeatPinged(msgspec.Struct, frozen=True, kw_only=True):
     body_truncated: bool = False
 
 
+class ExpiryFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What ends: `name` is that of a domain, or the host that a certificate was seen at. `websites` counts those that it is about."""
+
+    name: str
+    ends_at: Moment
+    days_left: int
+    websites: int = 1
+
+
 class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
     """Send one message to one channel.
 
     `order_key` and `sequence` order the messages about one incident on one channel; `generation` counts how often this delivery
-    has been requested. `incident` is absent for alerts that are not about one outage (`test`, `flapping`, `not_monitored`).
+    has been requested. `incident` is absent for alerts that are not about one outage (`test`, `flapping`, `not_monitored`), `expiry` for
+    those about anything but an end that comes near; where several websites share that end, `monitor` is absent.
     """
 
     delivery_id: UUID
@@ -109,6 +130,7 @@ class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
     config_version: int
     monitor: MonitorFacts | None = None
     incident: IncidentFacts | None = None
+    expiry: ExpiryFacts | None = None
     text: str = ""
 
 
@@ -144,7 +166,14 @@ class AlertFailed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 type Data = (
-    IncidentOpened | IncidentResolved | CertificateExpiring | HeartbeatPinged | AlertRequested | AlertDelivered | AlertFailed
+    IncidentOpened
+    | IncidentResolved
+    | CertificateExpiring
+    | DomainExpiring
+    | HeartbeatPinged
+    | AlertRequested
+    | AlertDelivered
+    | AlertFailed
 )
 
 EVENT_TYPES: Final[dict[str, type[Data]]] = {
@@ -153,6 +182,7 @@ EVENT_TYPES: Final[dict[str, type[Data]]] = {
         IncidentOpened,
         IncidentResolved,
         CertificateExpiring,
+        DomainExpiring,
         HeartbeatPinged,
         AlertRequested,
         AlertDelivered,

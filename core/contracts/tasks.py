@@ -22,5 +22,7 @@ QUEUE_OF: Final[dict[str, str]] = {
     "update_prometheus_metrics": DEFAULT,
     "cleanup_old_logs": DEFAULT,
     "aggregate_metrics": DEFAULT,
+    "notify_expiries": DEFAULT,
+    "look_up_domains": DEFAULT,
 }
 """Which queue each task is sent to."""

@@ -2,12 +2,13 @@
 
 import msgspec
 
-from core.contracts.events import IncidentFacts, MonitorFacts
+from core.contracts.events import ExpiryFacts, IncidentFacts, MonitorFacts
 
 
 class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """`text` explains in one sentence; `incident` is absent where no outage is meant."""
+    """`text` explains in one sentence; `incident` is absent where no outage is meant, `expiry` where nothing ends."""
 
     monitor: MonitorFacts | None = None
     incident: IncidentFacts | None = None
+    expiry: ExpiryFacts | None = None
     text: str = ""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from core.domain.certificates import SeenChain
 from core.domain.outcomes import Outcome, Reason
 from core.domain.request_options import RequestOptions
 
@@ -26,7 +27,10 @@ class BadStatusRange(ValueError):
 
 
 class ProbeRequest(msgspec.Struct, frozen=True, gc=False):
-    """One check to make. `timeout_ms` covers all of it: names, connections and every redirect. A plain check has no `options`."""
+    """One check to make. `timeout_ms` covers all of it: names, connections and every redirect. A plain check has no `options`.
+
+    Its certificates are read when they are due; with `shows_certificate` they are read in any case, because somebody waits for them.
+    """
 
     monitor_id: int
     url: str
@@ -37,6 +41,7 @@ class ProbeRequest(msgspec.Struct, frozen=True, gc=False):
     max_redirects: int
     verify_tls: bool
     options: RequestOptions | None = None
+    shows_certificate: bool = False
 
 
 class Hop(NamedTuple):
@@ -57,6 +62,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Everything else is of the last hop: `address` is what was connected to, `http_version` such as `1.1`, and `body_bytes` how much of the
     body was read, decoded if an assertion wanted it: reading stops at a limit.
+    `certificate` is there when this check read it: the one of all hops that was refused, or ends first.
     """
 
     outcome: Outcome
@@ -76,6 +82,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     certificate_not_after: datetime | None = None
     http_version: str | None = None
     body_bytes: int = 0
+    certificate: SeenChain | None = None
 
 
 @lru_cache(maxsize=1024)

@@ -67,6 +67,7 @@ def request_event(delivery_id: UUID, generation: int, alert: StoredAlert, channe
         config_version=channel.config_version,
         monitor=alert.facts.monitor,
         incident=alert.facts.incident,
+        expiry=alert.facts.expiry,
         text=alert.facts.text,
     )
     return OutboxEvent(events.AlertRequested.__name__, events.encode(metadata, request))

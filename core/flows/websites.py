@@ -26,6 +26,7 @@ from core.domain.probes import BadStatusRange, ProbeRequest, ProbeResult, Status
 from core.domain.request_options import BadOption, RequestOptions, load_options
 from core.domain.transitions import MonitorRef
 from core.domain.website import Check, Policy, Step, WebsiteState
+from core.flows.certificates import record_chains
 from core.flows.incidents import record_transitions
 from core.flows.notices import record_notices
 from core.logs import get_logger
@@ -181,6 +182,8 @@ def _apply_culprit(
 
 def _apply(connection: Connection, results: Sequence[Finished], now: datetime, draw: Callable[[], float]) -> Applied:
     once = {done.job.monitor.id: done for done in reversed(results)}
+    if len(once) < len(results):
+        once = _under_latest_lease(results)
     states = store.lock_states(
         connection, [Fence(done.job.monitor.id, done.job.lease_id, done.job.config_version) for done in once.values()]
     )
@@ -190,9 +193,21 @@ def _apply(connection: Connection, results: Sequence[Finished], now: datetime, d
     gaps = [(done.job.monitor, gap) for done, _ in judged if (gap := _gap(done))]
     store.copy_results(connection, [*(_gap_row(*gap) for gap in gaps), *(_result_row(done) for done, _ in judged)])
     store.save_states(connection, [_saved_state(done, step) for done, step in judged])
+    if seen := {done.job.monitor.id: done.result.certificate for done, _ in judged if done.result.certificate is not None}:
+        record_chains(connection, seen, now)
     alert_ids = record_transitions(connection, [step.transition for _, step in judged if step.transition], now)
     alert_ids += record_notices(connection, [step.notice for _, step in judged if step.notice], now)
     return Applied(alert_ids, judged, [monitor for monitor, _ in gaps], stale=len(results) - len(judged))
+
+
+def _under_latest_lease(results: Sequence[Finished]) -> dict[int, Finished]:
+    """One result for each website: the first under its latest lease. Those under older ones are void; leases grow with time (UUIDv7)."""
+    latest: dict[int, Finished] = {}
+    for done in results:
+        known = latest.get(done.job.monitor.id)
+        if known is None or done.job.lease_id > known.job.lease_id:
+            latest[done.job.monitor.id] = done
+    return latest
 
 
 def _judge(done: Finished, row: StateRow, now: datetime, jitter: float) -> Step:

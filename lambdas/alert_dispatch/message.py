@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Final
 
-from core.contracts.events import AlertRequested, IncidentFacts, MonitorFacts
+from core.contracts.events import AlertRequested, ExpiryFacts, IncidentFacts, MonitorFacts
 
 SUBJECT_LIMIT: Final = 200
 
@@ -88,6 +88,8 @@ def _story(request: AlertRequested) -> _Story:
         return _down(monitor, incident, request.text)
     if request.alert_type == "recovered" and monitor and incident:
         return _recovered(monitor, incident, request.text)
+    if request.expiry:
+        return _ending(request, request.expiry, monitor)
     return _notice(request, monitor)
 
 
@@ -129,6 +131,19 @@ def _notice(request: AlertRequested, monitor: MonitorFacts | None) -> _Story:
         closing = request.text or "Somebody asked for it. If you can read it, this channel works."
         return _Story("Test message from Uptime Monitor", "This is a test message.", facts, closing)
     return _Story(f"{request.alert_type.upper()}: {name}", f"{name}: {request.alert_type}.", facts, request.text)
+
+
+def _ending(request: AlertRequested, expiry: ExpiryFacts, monitor: MonitorFacts | None) -> _Story:
+    what = "domain" if request.alert_type == "domain_expiring" else "certificate"
+    when = {0: "in less than a day", 1: "in 1 day"}.get(expiry.days_left, f"in {expiry.days_left} days")
+    concerned = monitor.name if monitor else f"{expiry.websites} websites"
+    facts = (
+        ("Domain" if what == "domain" else "Host", expiry.name),
+        *((("What", monitor.target),) if monitor else ()),
+        ("Ends", moment(expiry.ends_at)),
+    )
+    subject = f"{what.upper()} ENDS {when.upper()}: {concerned} - {expiry.name}"
+    return _Story(subject, f"The {what} of {concerned} ends {when}.", facts, request.text)
 
 
 def _what_and_why(monitor: MonitorFacts, incident: IncidentFacts) -> tuple[tuple[str, str], ...]:

@@ -150,10 +150,15 @@ def test_a_bad_certificate_is_down_with_its_reason_and_its_end(flaw: str, reason
             result = await engine.probe(ask(url))
             assert (result.outcome, result.reason) == (Outcome.DOWN, reason)
             assert result.certificate_not_after is not None
-            assert result.detail
+            assert result.certificate is not None
+            assert result.certificate.error == result.detail != ""
+            assert result.certificate.not_after == result.certificate_not_after
             assert server.requests == []
             unverified = await engine.probe(ask(url, verify_tls=False))
             assert (unverified.outcome, unverified.status_code) == (Outcome.UP, 200)
+            assert unverified.certificate is not None, "the failure before it has this one read again"
+            assert (unverified.certificate.verified, unverified.certificate.error) == (False, "")
+            assert unverified.certificate.digest == result.certificate.digest
             assert (await engine.probe(ask(url))).reason is reason
 
     run(test)

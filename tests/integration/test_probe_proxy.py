@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.certificate_facts import read_certificate
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeResult
 from core.domain.request_options import RequestOptions, parse_options
@@ -20,6 +21,11 @@ CREDENTIALS = ("joe", "p:w ü")
 def by(proxy: ProxyServer, scheme: str, host: str = "127.0.0.1", **members: object) -> RequestOptions:
     login = {"username": proxy.credentials[0], "password": proxy.credentials[1]} if proxy.credentials else {}
     return parse_options({"proxy": {"url": proxy.url(scheme, host), **login}, **members})
+
+
+def names_in(result: ProbeResult) -> tuple[str, ...] | None:
+    """The names in the certificate that a check read."""
+    return read_certificate(result.certificate.chain[0]).names if result.certificate else None
 
 
 def found(result: ProbeResult) -> tuple[Outcome, Reason]:
@@ -70,12 +76,17 @@ def test_tls_is_with_the_target(scheme: str, tmp_path: Path) -> None:
             wanted = by(proxy, scheme, "proxy.test", headers=[{"name": "X-Api-Key", "value": "sesame"}])
             result = await engine.probe(ask(server.url(scheme="https", host="target.test"), options=wanted))
             assert found(result) == (Outcome.UP, Reason.OK), result.detail
-            assert result.certificate_not_after is not None
+            assert names_in(result) == ("target.test",)
             assert "X-Api-Key: sesame" in server.requests[0]
             assert "sesame" not in "".join(proxy.heads)
+            with socket.socket() as unused:
+                unused.bind(("127.0.0.1", 0))
+                away = await engine.probe(ask(f"https://target.test:{unused.getsockname()[1]}/", options=wanted))
+            assert (away.outcome, names_in(away)) == (Outcome.DOWN, None), "not even the certificate of the proxy"
             bad = await engine.probe(ask(wrong.url(scheme="https", host="target.test"), options=wanted))
             assert found(bad) == (Outcome.DOWN, Reason.TLS_HOSTNAME)
             assert "proxy" not in bad.detail
+            assert names_in(bad) == ("other.test",)
 
     run(test)
 

@@ -10,7 +10,10 @@ import pytest
 
 from core.adapters.store import partitions
 from core.contracts.tasks import QUEUE_OF
+from core.flows.certificates import record_chains
 from core.flows.upkeep import DAYS_AHEAD, Kept, keep_partitions, make_ahead, storage_sizes
+from tests.certificates import seen_chain
+from tests.websites import make_website, make_workspace
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TODAY = NOW.date()
@@ -88,10 +91,13 @@ def test_the_tasks_do_it_and_beat_sends_each_of_them(database_url: str) -> None:
     program = """
 import core.checker.runtime as runtime
 from core.checker.app import app
+from core.checker.tasks.expiry import look_up_domains, notify_expiries
 from core.checker.tasks.upkeep import aggregate_metrics, cleanup_old_logs
 print(",".join(sorted(entry["task"] for entry in app.conf.beat_schedule.values())))
 cleanup_old_logs()
 aggregate_metrics()
+look_up_domains()
+notify_expiries()
 runtime.shut_down()
 """
     with psycopg.connect(database_url, autocommit=True) as admin:
@@ -100,11 +106,21 @@ runtime.shut_down()
             """INSERT INTO monitor (uid, workspace_id, kind, name, tags, created_at, updated_at)
             SELECT gen_random_uuid(), id, 'heartbeat', 'm', '{}', now() - interval '3 hours', now() FROM workspace"""
         )
-        environ = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:1/0"}
+        now = datetime.now(UTC)
+        website = make_website(admin, make_workspace(admin, now), now, domain="example.de")
+        record_chains(admin, {website: seen_chain("example.de", now.replace(microsecond=0) + timedelta(days=7))}, now)
+        environ = {
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "RDAP_BOOTSTRAP_URL": "http://127.0.0.1:1/",
+        }
         done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         rolled = admin.execute("SELECT count(*) FROM rolled_hour").fetchone()
         assert rolled
         assert rolled[0] >= 1
+        assert admin.execute("SELECT alert_type FROM alert").fetchall() == [("certificate_expiring",)]
+        assert admin.execute("SELECT name, failures FROM domain").fetchall() == [("example.de", 1)]
     scheduled = done.stdout.splitlines()[0].split(",")
-    assert {"aggregate_metrics", "cleanup_old_logs"} <= set(scheduled) <= set(QUEUE_OF)
+    assert {"aggregate_metrics", "cleanup_old_logs", "look_up_domains", "notify_expiries"} <= set(scheduled) <= set(QUEUE_OF)

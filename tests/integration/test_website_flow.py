@@ -191,6 +191,20 @@ def test_a_result_for_a_paused_website_changes_nothing(connection: psycopg.Conne
     assert state_of(connection, monitor_id)["next_check_at"] is None
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_leases_in_one_flush_the_latest_counts(
+    connection: psycopg.Connection, monitor_id: int, order: tuple[int, int]
+) -> None:
+    [before] = jobs_of(connection)
+    connection.execute("UPDATE website SET config_version = 2")
+    connection.execute("UPDATE website_state SET lease_id = NULL, leased_until = NULL")
+    [after] = jobs_of(connection)
+    both = [finished(before, NOW, Outcome.DOWN), finished(after, NOW)]
+    applied = apply(connection, [both[place] for place in order], NOW)
+    assert [done for done, _ in applied.judged] == [both[1]]
+    assert applied.stale == 1
+
+
 def test_a_batch_that_was_delivered_twice_counts_once(connection: psycopg.Connection, monitor_id: int) -> None:
     [job] = jobs_of(connection)
     twice = [finished(job, NOW, Outcome.DOWN), finished(job, NOW + timedelta(milliseconds=5), Outcome.DOWN)]

@@ -19,6 +19,7 @@ SAMPLES: dict[str, events.Data] = {
     "IncidentOpened": events.IncidentOpened(monitor=MONITOR, incident=INCIDENT),
     "IncidentResolved": events.IncidentResolved(monitor=MONITOR, incident=msgspec.structs.replace(INCIDENT, resolved_at=NOW)),
     "CertificateExpiring": events.CertificateExpiring(monitor=MONITOR, fingerprint_sha256="ab" * 32, not_after=NOW, days_left=14),
+    "DomainExpiring": events.DomainExpiring(monitor=MONITOR, domain="shop.example", ends_at=NOW, days_left=7),
     "HeartbeatPinged": events.HeartbeatPinged(
         ping_id=IDS[4], heartbeat_id=IDS[3], sequence=7, kind="fail", exit_status=3, pinged_at=NOW, method="POST"
     ),
@@ -61,7 +62,7 @@ SAMPLES: dict[str, events.Data] = {
 }
 
 
-def test_the_types_are_the_promised_seven() -> None:
+def test_the_types_are_the_promised_ones() -> None:
     assert set(events.EVENT_TYPES) == set(SAMPLES)
 
 

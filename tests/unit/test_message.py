@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from core.contracts.events import AlertRequested, AlertType, IncidentFacts, MonitorFacts, MonitorKind
+from core.contracts.events import AlertRequested, AlertType, ExpiryFacts, IncidentFacts, MonitorFacts, MonitorKind
 from core.domain.outcomes import Reason
 from lambdas.alert_dispatch.message import REASONS, compose, duration
 
@@ -124,6 +124,23 @@ def test_notices_about_many_monitors_name_none() -> None:
     assert "12 websites are not monitored: a, b." in many.text
     again = compose(structs.replace(request("monitored_again"), monitor=None))
     assert "Your websites are being monitored again." in again.text
+
+
+@pytest.mark.parametrize(("days", "when"), [(14, "IN 14 DAYS"), (1, "IN 1 DAY"), (0, "IN LESS THAN A DAY")])
+def test_a_certificate_that_ends_says_whose_and_when(days: int, when: str) -> None:
+    ending = ExpiryFacts(name="shop.example.com", ends_at=BEGAN, days_left=days)
+    message = compose(structs.replace(request("certificate_expiring", text="Issued by Example CA."), expiry=ending))
+    assert message.subject == f"CERTIFICATE ENDS {when}: Shop - shop.example.com"
+    for part in (f"The certificate of Shop ends {when.lower()}.", "Host:      shop.example.com", "2026-11-23 12:00:00 UTC"):
+        assert part in message.text
+    assert "Issued by Example CA." in message.html
+
+
+def test_an_end_that_websites_share_counts_them() -> None:
+    ending = ExpiryFacts(name="example.com", ends_at=BEGAN, days_left=7, websites=12)
+    message = compose(structs.replace(request("domain_expiring"), expiry=ending, monitor=None))
+    assert message.subject == "DOMAIN ENDS IN 7 DAYS: 12 websites - example.com"
+    assert "The domain of 12 websites ends in 7 days." in message.text
 
 
 def test_the_installation_is_named_where_it_has_an_address() -> None:

@@ -132,16 +132,17 @@ def test_ipv6_routes_are_looked_up_rarely() -> None:
 def test_certificates_are_read_again_after_a_while_and_after_trouble() -> None:
     memory = CertificateMemory(limit=2)
     first, second, third = (normalise(f"https://{host}.test/") for host in "abc")
-    assert memory.is_due(first, 0.0)
-    memory.learn(first, NOW, 0.0)
-    assert not memory.is_due(first, READ_AGAIN_S - 1)
-    assert memory.is_due(first, READ_AGAIN_S)
-    assert memory.not_after(first) == NOW
-    memory.forget(first)
-    assert memory.is_due(first, 1.0)
+    assert memory.is_due(1, first, 0.0)
+    memory.learn(1, first, NOW, 0.0)
+    assert not memory.is_due(1, first, READ_AGAIN_S - 1)
+    assert memory.is_due(1, first, READ_AGAIN_S)
+    assert memory.not_after(1, first) == NOW
+    assert memory.is_due(2, first, 1.0), "each website reads for itself"
+    memory.forget(1, first)
+    assert memory.is_due(1, first, 1.0)
     for url in (first, second, third):
-        memory.learn(url, NOW, 0.0)
-    assert [memory.not_after(url) for url in (first, second, third)] == [None, NOW, NOW]
+        memory.learn(1, url, NOW, 0.0)
+    assert [memory.not_after(1, url) for url in (first, second, third)] == [None, NOW, NOW]
 
 
 def test_the_head_of_the_last_answer_counts() -> None:

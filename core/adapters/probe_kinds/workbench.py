@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 import pycurl
 
-from core.adapters.probe_certificates import read_not_after
+from core.adapters.probe_certificates import read_chain
 from core.adapters.probe_check import Check
 from core.adapters.probe_extras import equip_connection
 from core.adapters.probe_handle import Handle
@@ -15,6 +15,7 @@ from core.adapters.probe_transfers import TransfersAborted
 from core.adapters.probe_verdicts import Verdict, down
 from core.adapters.resolver import Resolver
 from core.domain.outcomes import Reason
+from core.domain.probes import clean_text
 from core.domain.urls import NormalisedUrl
 
 GRACE_MS: Final = 20
@@ -133,6 +134,8 @@ class Workbench:
         check.address = (handle.curl.getinfo(pycurl.PRIMARY_IP) if connected else None) or handle.address
         check.status_code = handle.head.status_code
         check.http_version = handle.head.http_version
-        check.certificate_not_after = read_not_after(handle.curl)
+        refused = handle.told_without_our_name(message, url.host) if code == pycurl.E_PEER_FAILED_VERIFICATION else ""
+        chain = read_chain(handle.curl, url, verified=check.request.verify_tls, error=clean_text(refused))
+        check.see_certificate(chain, chain.not_after if chain else None)
         verdict = read(handle, code, message)
         return self.failed(check, handle, code, message, url=url, connected=connected) if verdict is None else verdict

@@ -14,7 +14,16 @@ from core.api.monitors.models import MonitorKind
 from core.api.monitors.serializers import LabelField
 from core.domain.outcomes import Reason
 
-ALERT_TYPES = ("down", "recovered", "flapping", "not_monitored", "monitored_again", "test")
+ALERT_TYPES = (
+    "down",
+    "recovered",
+    "flapping",
+    "not_monitored",
+    "monitored_again",
+    "certificate_expiring",
+    "domain_expiring",
+    "test",
+)
 
 
 class MonitorNameAnswer(Answer[Any]):

@@ -47,7 +47,7 @@ class Website(models.Model):
     """Settings of a website. `accepted_status` is a comma-separated list of codes and ranges, e.g. `200-299,301`.
 
     `options` (`core.domain.request_options`) is null for a plain check; where they hold secrets, those are masked there, and
-    `sealed_options` is the encrypted whole.
+    `sealed_options` is the encrypted whole. `domain` is the registered domain whose end is watched, null where nobody asked for that.
     """
 
     monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="website")
@@ -64,10 +64,13 @@ class Website(models.Model):
     verify_tls = models.BooleanField(default=True)
     options = models.JSONField(null=True)
     sealed_options = models.TextField(null=True)
+    certificate_notices = models.BooleanField(db_default=True)
+    domain = models.CharField(max_length=253, null=True)
     config_version = models.IntegerField(default=1)
 
     class Meta:
         db_table = "website"
+        indexes: ClassVar = [models.Index(fields=["domain"], condition=models.Q(domain__isnull=False), name="website_domain")]
 
 
 class WebsiteState(models.Model):
@@ -92,6 +95,51 @@ class WebsiteState(models.Model):
 
     class Meta:
         db_table = "website_state"
+
+
+class Certificate(models.Model):
+    """The latest chain that a website showed. `chain` is a list of `core.contracts.certificates.CertificateFacts`, its own first.
+
+    `seen_at` is exact to the day. `error` says why it was refused; where nobody `verified` it, that is not known.
+    """
+
+    monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="certificate")
+    host = models.CharField(max_length=253)
+    port = models.IntegerField()
+    digest = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=64)
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField(db_index=True)
+    verified = models.BooleanField()
+    error = models.TextField()
+    chain = models.JSONField()
+    first_seen_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "certificate"
+
+
+class Domain(models.Model):
+    """What its registry said about a domain that at least one website watches (`Website.domain`).
+
+    `ends_at` is kept while the registry cannot be asked: `failure` says why the latest attempt came to nothing, and is empty otherwise.
+    `paused_until` is when the registry, at `server`, wants to be asked again at the earliest.
+    """
+
+    name = models.CharField(max_length=253, primary_key=True)
+    ends_at = models.DateTimeField(null=True)
+    registrar = models.TextField(db_default="")
+    failure = models.TextField(db_default="")
+    failures = models.IntegerField(db_default=0)
+    server = models.TextField(db_default="")
+    answered_at = models.DateTimeField(null=True)
+    asked_at = models.DateTimeField(null=True)
+    next_at = models.DateTimeField(db_index=True)
+    paused_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "domain"
 
 
 class Heartbeat(models.Model):

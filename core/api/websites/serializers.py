@@ -45,6 +45,12 @@ class WebsiteRequest(Strict):
     follow_redirects = Flag(required=False, default=True)
     max_redirects = Whole(min_value=0, max_value=20, required=False, default=10)
     verify_tls = Flag(required=False, default=True)
+    certificate_notices = Flag(
+        required=False, default=True, help_text="Whether people are told that the certificate ends in 30, 14, 7, 3 and 1 days."
+    )
+    domain_expiry = Flag(
+        required=False, default=False, help_text="Whether the registry is asked when the domain ends, and people are told before."
+    )
     options = OptionsField(
         required=False, help_text="What else is sent and expected. Members that an edit leaves out stay as they are."
     )
@@ -89,6 +95,8 @@ class WebsiteAnswer(MonitorAnswer):
     follow_redirects = serializers.BooleanField(source="website.follow_redirects")
     max_redirects = serializers.IntegerField(source="website.max_redirects")
     verify_tls = serializers.BooleanField(source="website.verify_tls")
+    certificate_notices = serializers.BooleanField(source="website.certificate_notices")
+    domain_expiry = serializers.SerializerMethodField()
     options = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=STATES, source="website_state.state")
     state_since = serializers.DateTimeField(source="website_state.changed_at", allow_null=True)
@@ -104,6 +112,10 @@ class WebsiteAnswer(MonitorAnswer):
     def get_degraded(self, monitor: Monitor) -> bool:
         """Whether the latest check was well but slower than `options.degraded_after_ms`."""
         return monitor.website_state.last_reason == Reason.DEGRADED
+
+    def get_domain_expiry(self, monitor: Monitor) -> bool:
+        """Whether the end of its domain is watched."""
+        return monitor.website.domain is not None
 
     @extend_schema_field(OPTIONS_SCHEMA)
     def get_options(self, monitor: Monitor) -> dict[str, Any]:

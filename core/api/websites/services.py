@@ -10,19 +10,23 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from core.adapters.public_suffix import registered_domain
 from core.api import edge, problem_types
 from core.api.accounts.models import Workspace
 from core.api.incidents.services import alerts_reconsider
-from core.api.monitors.models import Monitor, MonitorKind, Website, WebsiteState
+from core.api.monitors.models import Certificate, Monitor, MonitorKind, Website, WebsiteState
 from core.api.monitors.services import COMMON_FIELDS, common_update, common_values, monitor_save
 from core.api.problems import FieldError, Problem
 from core.api.websites import options
 from core.domain.schedule import next_check_at
 from core.domain.schemes import scheme_of, unfit_setting
+from core.domain.urls import normalise
 
 DEFAULT_RETRY_INTERVAL_S: Final = 10
 DEFAULT_TIMEOUT_MS: Final = 10_000
 OPTIONS: Final = "options"
+DOMAIN_EXPIRY: Final = "domain_expiry"
+NOT_COLUMNS: Final = COMMON_FIELDS | {OPTIONS, DOMAIN_EXPIRY}
 REQUEST_FIELDS: Final = frozenset(
     {"url", "method", "timeout_ms", "accepted_status", "follow_redirects", "max_redirects", "verify_tls", OPTIONS}
 )
@@ -35,7 +39,7 @@ def website_create(*, workspace: Workspace, values: Mapping[str, Any], now: date
     Raises:
         FieldError: settings contradict each other, or there is no such parent.
     """
-    settings = {name: value for name, value in values.items() if name not in COMMON_FIELDS and name != OPTIONS}
+    settings = {name: value for name, value in values.items() if name not in NOT_COLUMNS}
     interval_s = settings["interval_s"]
     settings.setdefault("retry_interval_s", min(DEFAULT_RETRY_INTERVAL_S, interval_s))
     settings.setdefault("timeout_ms", min(DEFAULT_TIMEOUT_MS, interval_s * 1000))
@@ -45,6 +49,7 @@ def website_create(*, workspace: Workspace, values: Mapping[str, Any], now: date
         )
         website = Website(monitor=monitor, **settings)
         options.merge(website, values.get(OPTIONS, {}))
+        _watch_domain(website, watch=values.get(DOMAIN_EXPIRY, False))
         _check(website)
         website.save(force_insert=True)
         WebsiteState.objects.create(monitor=monitor, state="new", failures=0, successes=0, next_check_at=now)
@@ -62,13 +67,18 @@ def website_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datetim
     with transaction.atomic():
         state = WebsiteState.objects.select_for_update().get(monitor=monitor)
         website = Website.objects.select_for_update().get(monitor=monitor)
-        plain = {name: value for name, value in changes.items() if name not in COMMON_FIELDS and name != OPTIONS}
+        plain = {name: value for name, value in changes.items() if name not in NOT_COLUMNS}
         changed = {name for name, value in plain.items() if getattr(website, name) != value}
+        before = website.url
         for name in changed:
             setattr(website, name, changes[name])
         if options.merge(website, changes.get(OPTIONS, {})):
             changed.add(OPTIONS)
+        if _watch_domain(website, watch=changes.get(DOMAIN_EXPIRY, website.domain is not None)):
+            changed.add(DOMAIN_EXPIRY)
         _check(website)
+        if "url" in changed:
+            _forget_certificate(monitor, before, website.url)
         if changed:
             website.config_version += 1
             website.save()
@@ -139,6 +149,26 @@ def _reschedule(state: WebsiteState, website: Website, changed: set[str], now: d
         return
     due = now if changed & REQUEST_FIELDS else next_check_at(website.monitor_id, website.interval_s, now)
     state.next_check_at = min(state.next_check_at, due)
+
+
+def _watch_domain(website: Website, *, watch: bool) -> bool:
+    """Watch the domain of the URL as it is now, or none; returns whether that is a change.
+
+    Raises:
+        FieldError: the URL has no domain that somebody registered.
+    """
+    before = website.domain
+    website.domain = registered_domain(normalise(website.url).host) if watch else None
+    if watch and website.domain is None:
+        raise FieldError(DOMAIN_EXPIRY, "no_domain", "is not possible: the URL's host is below no domain of its own")
+    return website.domain != before
+
+
+def _forget_certificate(monitor: Monitor, before: str, after: str) -> None:
+    """What another server showed is not this website's. One on the same server is kept: checks read it every ten minutes only."""
+    old, new = normalise(before), normalise(after)
+    if (old.scheme, old.host, old.port) != (new.scheme, new.host, new.port):
+        Certificate.objects.filter(monitor=monitor).delete()
 
 
 def _end_lease(state: WebsiteState) -> None:

@@ -85,7 +85,7 @@ class WebsiteViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceVi
 
     @extend_schema(request=None, responses={202: serializers.WebsiteAnswer})
     def check_now(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
-        """Check at once, out of turn. The result shows up in the website and in its results."""
+        """Check at once, out of turn, without waiting for it. The result shows up in the website and in its results."""
         monitor = self.get_object()
         services.website_check_now(monitor=monitor, now=timezone.now())
         return self.answer(monitor, status.HTTP_202_ACCEPTED)

@@ -6,7 +6,7 @@ from uuid import UUID
 from core.checker.app import app
 from core.checker.dispatch import dispatch_due, follow_clock
 from core.checker.runtime import runtime
-from core.flows.websites import Claim, claim_now
+from core.flows.websites import Claim
 
 
 @app.task(name="check_due_websites", autoretry_for=())
@@ -26,6 +26,4 @@ def check_websites(ids: list[int], lease_id: str) -> None:
 @app.task(name="check_single_website", ignore_result=False)
 def check_single_website(website_id: str) -> bool:
     """Check one website (its public id) now; False when it is paused, gone or being checked already. The result is kept for a day."""
-    with runtime().pool.connection() as connection:
-        claim = claim_now(connection, UUID(website_id), datetime.now(UTC))
-    return bool(claim.ids) and runtime().check(claim) > 0
+    return runtime().check_one(UUID(website_id))

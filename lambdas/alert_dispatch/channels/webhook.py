@@ -131,6 +131,7 @@ def payload(request: Detail[AlertRequested], message: Message) -> bytes:
             "text": message.text,
             "monitor": data.monitor,
             "incident": data.incident,
+            **({"expiry": data.expiry} if data.expiry else {}),
         },
     }
     return msgspec.json.encode(content)

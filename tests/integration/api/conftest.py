@@ -1,15 +1,17 @@
 """The API in this process against a fresh database, with fakes for the edge and the broker."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+import redis
 from django.conf import settings
 from django.core.cache import cache, caches
 from django.db import connection, connections, transaction
@@ -24,8 +26,10 @@ from core.api.accounts.models import User, Workspace
 from core.api.accounts.services import user_log_in
 from core.api.bootstrap import ensure_demo_user
 from core.api.monitors import targets
+from core.contracts.check_reports import CheckReport
 from core.local.postgres import PostgresServer
 from tests.conftest import TEMPLATE
+from tests.reports import good_report
 
 PASSWORD = "correct horse battery"
 
@@ -81,7 +85,7 @@ class FakeTaskQueue:
 
     sent: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
 
-    def send(self, task_name: str, *args: Any) -> bool:
+    def send(self, task_name: str, *args: Any, expires_s: float | None = None) -> bool:
         self.sent.append((task_name, args))
         return True
 
@@ -91,12 +95,42 @@ class FakeTaskQueue:
 
 
 @dataclass
+class FakeCheckReports:
+    """Checks that somebody waits for: `answers` come one for each look, None for one in vain; then they are all well."""
+
+    answers: list[CheckReport | None] = field(default_factory=list)
+    asked: dict[UUID, UUID] = field(default_factory=dict)
+    silent: bool = False
+    reachable: bool = True
+
+    def ask(self, website: UUID) -> UUID:
+        if not self.reachable:
+            raise redis.ConnectionError("no route to Redis")
+        check_id = uuid4()
+        self.asked[check_id] = website
+        return check_id
+
+    def wait(self, check_id: UUID, timeout_s: float) -> CheckReport | None:
+        assert timeout_s > 0
+        if self.silent:
+            time.sleep(timeout_s)
+            return None
+        return self.answers.pop(0) if self.answers else good_report(self.asked[check_id])
+
+    def find(self, website: UUID, check_id: UUID) -> CheckReport | None:
+        if self.asked[check_id] != website:
+            raise KeyError(check_id)
+        return self.answers.pop(0) if self.answers else good_report(website)
+
+
+@dataclass
 class Edge:
-    """The three systems beside the database."""
+    """The four systems beside the database."""
 
     heartbeats: FakeHeartbeatTable
     vault: FakeVault
     tasks: FakeTaskQueue
+    checks: FakeCheckReports
 
 
 @dataclass
@@ -173,10 +207,11 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Edge:
     """Fakes in the place of the edge and the broker."""
-    fakes = Edge(FakeHeartbeatTable(), FakeVault(), FakeTaskQueue())
+    fakes = Edge(FakeHeartbeatTable(), FakeVault(), FakeTaskQueue(), FakeCheckReports())
     monkeypatch.setattr(edge, "heartbeat_table", lambda: fakes.heartbeats)
     monkeypatch.setattr(edge, "channel_vault", lambda: fakes.vault)
     monkeypatch.setattr(edge, "task_queue", lambda: fakes.tasks)
+    monkeypatch.setattr(edge, "check_reports", lambda: fakes.checks)
     return fakes
 
 
