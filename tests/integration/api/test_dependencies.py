@@ -141,7 +141,7 @@ def test_every_reason_has_its_sentence(reason: str) -> None:
     assert len(explain_alert(Alert(routed_at=NOW, dropped=True, held_reason=reason))) > len("Not sent: .") + len(reason)
 
 
-@pytest.mark.parametrize("reason", set(HeldReason.values) - {HeldReason.UNTOLD})
+@pytest.mark.parametrize("reason", sorted({*HeldReason.values} - {HeldReason.UNTOLD}))
 def test_every_reason_to_hold_has_its_sentence(reason: str) -> None:
     shortest = "Held while ; decided again by 2026-11-23 12:00:00 UTC."
     assert len(explain_alert(Alert(due_at=NOW, held_reason=reason))) > len(shortest) + len(reason)
