@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -21,6 +22,9 @@ from tests.aws_stand_in import aws, aws_endpoint
 __all__ = ["aws", "aws_endpoint"]  # fixtures from their own module
 
 TEMPLATE = "migrated"
+
+hypothesis.settings.register_profile("house", deadline=None)  # a shared machine is no judge of its own speed
+hypothesis.settings.load_profile("house")
 
 
 def free_port() -> int:

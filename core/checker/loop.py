@@ -176,7 +176,11 @@ class ProbeLoop:
         offset = now - self._wall_clock()
         for job in jobs:
             due = min(job.due_at.timestamp() + offset, now + LONGEST_WAIT_S)
-            self._agenda.add(due, job, job.leased_until.timestamp() + offset - job.request.timeout_ms / 1000)
+            start_by = job.leased_until.timestamp() + offset - job.request.timeout_ms / 1000
+            if due <= now:
+                self._ready.append((job, start_by))
+            else:
+                self._agenda.add(due, job, start_by)
         self._wake()
 
     def _wake(self) -> None:

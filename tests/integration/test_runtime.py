@@ -133,8 +133,10 @@ def test_what_comes_while_stopping_is_handed_back(database: psycopg.Connection, 
 
 def test_a_probe_loop_that_died_is_started_anew(database: psycopg.Connection, start: Callable[[FakeEngine], Runtime]) -> None:
     due(database)
-    runtime = start(FakeEngine())
+    engine = FakeEngine()
+    runtime = start(engine)
     runtime.check(claim(database))
+    until(lambda: engine.started)
     assert runtime._loop
     runtime._loop.stop(1.0)
     until(lambda: leased(database) == 0)

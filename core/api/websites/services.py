@@ -19,8 +19,7 @@ from core.api.monitors.services import COMMON_FIELDS, common_update, common_valu
 from core.api.problems import FieldError, Problem
 from core.api.websites import options
 from core.domain.schedule import next_check_at
-from core.domain.schemes import scheme_of, unfit_setting
-from core.domain.urls import normalise
+from core.domain.schemes import normalise_target, scheme_of, unfit_setting
 
 DEFAULT_RETRY_INTERVAL_S: Final = 10
 DEFAULT_TIMEOUT_MS: Final = 10_000
@@ -158,7 +157,7 @@ def _watch_domain(website: Website, *, watch: bool) -> bool:
         FieldError: the URL has no domain that somebody registered.
     """
     before = website.domain
-    website.domain = registered_domain(normalise(website.url).host) if watch else None
+    website.domain = registered_domain(normalise_target(website.url).host) if watch else None
     if watch and website.domain is None:
         raise FieldError(DOMAIN_EXPIRY, "no_domain", "is not possible: the URL's host is below no domain of its own")
     return website.domain != before
@@ -166,7 +165,7 @@ def _watch_domain(website: Website, *, watch: bool) -> bool:
 
 def _forget_certificate(monitor: Monitor, before: str, after: str) -> None:
     """What another server showed is not this website's. One on the same server is kept: checks read it every ten minutes only."""
-    old, new = normalise(before), normalise(after)
+    old, new = normalise_target(before), normalise_target(after)
     if (old.scheme, old.host, old.port) != (new.scheme, new.host, new.port):
         Certificate.objects.filter(monitor=monitor).delete()
 
