@@ -35,11 +35,12 @@ LARGE = {**COMMANDS, "worker": worker("worker", "checks", 4), "alerts": worker("
 
 @dataclass
 class Fleet:
-    """Processes by name. `folder` takes one log file each; `metrics` are the ports of both workers."""
+    """Processes by name. `folder` takes one log file each; `metrics` are the ports of workers, `own` variables of one."""
 
     folder: Path
     environ: Mapping[str, str]
     commands: Mapping[str, Sequence[str]] = field(default_factory=lambda: COMMANDS)
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     metrics: dict[str, int] = field(default_factory=dict)
 
@@ -47,7 +48,7 @@ class Fleet:
         """Start processes, all by default."""
         for name in names or self.commands:
             self.metrics[name] = free_port()
-            environ = {**os.environ, **NOWHERE, **self.environ, "METRICS_PORT": str(self.metrics[name])}
+            environ = {**os.environ, **NOWHERE, **self.environ, "METRICS_PORT": str(self.metrics[name]), **self.own.get(name, {})}
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(self.commands[name], stdout=log, stderr=log, env=environ)
 

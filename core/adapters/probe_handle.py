@@ -174,7 +174,7 @@ class Handle:
             return pycurl.SOCKET_BAD
 
     def _on_header(self, line: bytes) -> int | None:
-        if self.head.take(line):
+        if line[0] not in self.head.telling or self.head.take(line):
             return None
         self.stopped = self.head.is_complete
         return 0

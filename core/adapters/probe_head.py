@@ -1,13 +1,14 @@
 """The head of an answer, line by line as libcurl reads it. libcurl itself is lenient: `HTTP/1.1 2000 OK` is status 200 to it."""
 
 import re
-from typing import Final, override
+from typing import ClassVar, Final, override
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/(1\.[01]|[23]) ([1-9][0-9]{2})(?: .*)?\r?\n?", re.DOTALL)
 _VERSIONS: Final = {b"1.0": "1.0", b"1.1": "1.1", b"2": "2", b"3": "3"}
 _DELIMITERS: Final = (b"content-length:", b"transfer-encoding:")
 _LONGEST_NAME: Final = max(map(len, _DELIMITERS))
 
+ANY_LINE: Final = frozenset(range(256))
 MOST_COOKIES: Final = 50
 LONGEST_COOKIE: Final = 4096
 
@@ -17,6 +18,9 @@ class Head:
 
     `location` and `cookies` (the values of Set-Cookie) are read of redirects only.
     """
+
+    telling: ClassVar = frozenset(b"HhCcTtLlSs\r\n")
+    """First bytes of the lines that say something: the others need not be taken."""
 
     __slots__ = (
         "bad_status_line",
@@ -79,6 +83,8 @@ class WholeHead(Head):
 
     To a check that does not follow redirects, none `is_redirect`: it is an answer, and its body is read.
     """
+
+    telling: ClassVar = ANY_LINE
 
     __slots__ = ("_follows", "_lines", "is_layered")
 

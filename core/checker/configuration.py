@@ -6,20 +6,21 @@ from celery.schedules import crontab
 from kombu import Exchange, Queue
 
 from core.adapters.task_queue import TRANSPORT_OPTIONS
-from core.checker.settings import process_settings
+from core.checker.settings import WEBSITE_TASKS, process_settings
 from core.contracts.tasks import DEFAULT, QUEUE_OF, QUEUES
 
 _settings = process_settings()
 _database_rest = _settings.database_url.reveal().split("://", 1)[1]
 
 imports: Final = ("core.checker.signals",)
-include: Final = (
-    "core.checker.tasks.websites",
+_WEBSITES: Final = "core.checker.tasks.websites"
+_OTHERS: Final = (
     "core.checker.tasks.upkeep",
     "core.checker.tasks.heartbeats",
     "core.checker.tasks.alerts",
     "core.checker.tasks.expiry",
 )
+include: Final = (_WEBSITES,) if _settings.tasks == WEBSITE_TASKS else (_WEBSITES, *_OTHERS)
 timezone: Final = "UTC"
 enable_utc: Final = True
 

@@ -4,9 +4,13 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from core.env import Env, Secret, SettingError
+
+ALL_TASKS: Final = "all"
+WEBSITE_TASKS: Final = "websites"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,7 @@ class CheckerSettings:
     """What a worker, the schedule worker and beat need to know.
 
     `ca_file` holds the authorities that websites are checked against (PEM), in place of those that ship with us.
+    `tasks` says which tasks a worker loads: all, or those of websites, where it takes nothing but checks.
     `max_in_flight` bounds the probes of one process; `lag_limit_s` is how late the probe loop may run before failures that slowness
     can explain stop counting; `drain_s` is how long a stopping worker lets probes finish. `metrics_port` 0 means no metrics.
     Of `canary_urls` (`http`, `https` or `tcp://host:port`) and `canary_names`, one that answers is proof that we work.
@@ -29,6 +34,7 @@ class CheckerSettings:
     ca_file: str | None
     canary_urls: tuple[str, ...]
     canary_names: tuple[str, ...]
+    tasks: str
     max_in_flight: int
     lag_limit_s: float
     drain_s: float
@@ -62,7 +68,8 @@ class CheckerSettings:
                 env.words("CANARY_URLS", "http://www.gstatic.com/generate_204,http://detectportal.firefox.com/success.txt")
             ),
             canary_names=_canaries(env.words("CANARY_NAMES", "www.gstatic.com,detectportal.firefox.com")),
-            max_in_flight=env.integer("MAX_IN_FLIGHT", 2000, low=1, high=100_000),
+            tasks=_tasks(env.text("WORKER_TASKS", ALL_TASKS)),
+            max_in_flight=env.integer("MAX_IN_FLIGHT", 1000, low=1, high=100_000),
             lag_limit_s=env.number("LAG_LIMIT_S", 0.5, low=0.05, high=60),
             drain_s=env.number("DRAIN_S", 2.0, high=60),
             database_connections=env.integer("DATABASE_CONNECTIONS", 8, low=2, high=100),
@@ -75,6 +82,12 @@ class CheckerSettings:
             metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
             metrics_monitor_limit=env.integer("METRICS_MONITOR_LIMIT", 5000, high=1_000_000),
         )
+
+
+def _tasks(word: str) -> str:
+    if word not in (ALL_TASKS, WEBSITE_TASKS):
+        raise SettingError(f"WORKER_TASKS must be {ALL_TASKS} or {WEBSITE_TASKS}")
+    return word
 
 
 def _file(path: str | None) -> str | None:

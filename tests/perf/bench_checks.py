@@ -1,6 +1,6 @@
 """CPU of a check from due to stored and decided, all processes counted: beat, schedule worker, worker, PostgreSQL and Valkey.
 
-Each monitor has a host name of its own with a TTL of a minute, and one in fifty hangs to its time-out. blackbox_exporter probes the same
+Every four monitors share a host name with a TTL of a minute, and one in fifty hangs to its time-out. blackbox_exporter probes the same
 pages on the same machine in between.
 """
 
@@ -28,6 +28,8 @@ from tests.websites import SETTINGS as WEBSITE
 from tests.websites import make_workspace
 
 HANG_EVERY: Final = 50
+MONITORS_OF_A_NAME: Final = 4
+"""A site is checked at several URLs, over HTTP and HTTPS. With a time to live of a minute its name is asked for once in each."""
 TIMEOUT_MS: Final = 10_000
 TOLERANCE: Final = timedelta(milliseconds=100)
 
@@ -194,7 +196,7 @@ class Bench:
                 RETURNING id
             ), settings AS (
                 INSERT INTO website (monitor_id, url, {columns})
-                SELECT id, %(scheme)s || '://site-' || id || '.{ZONE}:'
+                SELECT id, %(scheme)s || '://site-' || id / {MONITORS_OF_A_NAME} || '.{ZONE}:'
                            || CASE WHEN id %% {HANG_EVERY} = 0 THEN %(silent)s ELSE %(port)s END || '/', {places}
                 FROM made
             )
@@ -230,7 +232,7 @@ def stack_of_servers() -> Iterator[Bench]:
             "CA_FILE": str(sites.ca_file),
             "MALLOC_ARENA_MAX": "2",  # as one box and the containers have it
         }
-        fleet = Fleet(folder, environ, LARGE)
+        fleet = Fleet(folder, environ, LARGE, {"worker": {"WORKER_TASKS": "websites"}})
         stack.callback(fleet.close)
         connection = stack.enter_context(psycopg.connect(dsn, autocommit=True))
         fleet.start()

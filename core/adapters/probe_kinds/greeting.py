@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, override
+from typing import Any, ClassVar, Final, override
 
 import pycurl
 
 from core.adapters.probe_check import Check
 from core.adapters.probe_handle import Handle
-from core.adapters.probe_head import Head
+from core.adapters.probe_head import ANY_LINE, Head
 from core.adapters.probe_kinds.answers import judged
 from core.adapters.probe_kinds.workbench import Workbench
 from core.adapters.probe_transfers import OK
@@ -51,6 +51,8 @@ class Service:
 
 class Transcript(Head):
     """What a server said. `trouble` is why the talk was ended by us; `is_complete` says that it was."""
+
+    telling: ClassVar = ANY_LINE
 
     __slots__ = ("_greet", "_is_last", "_size", "began", "lines", "times", "trouble")
 
