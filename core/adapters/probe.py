@@ -16,7 +16,7 @@ from core.adapters.probe_addresses import AddressFilter
 from core.adapters.probe_certificates import CertificateMemory, read_chain
 from core.adapters.probe_check import Check
 from core.adapters.probe_extras import carry_cookies, equip, examined, is_elsewhere
-from core.adapters.probe_handle import Handle
+from core.adapters.probe_handle import Handle, PinNames
 from core.adapters.probe_head import Head
 from core.adapters.probe_kinds import registry
 from core.adapters.probe_kinds.workbench import Workbench
@@ -58,7 +58,7 @@ class ProbeEngine:
         self._ca_file = ca_file or certifi.where()
         self._certificates = CertificateMemory()
         self._idle: list[Handle] = []
-        self._handles_made = 0
+        self._pin_names = PinNames()
         self._closed = False
         self._bench = Workbench(
             resolver=resolver,
@@ -140,8 +140,7 @@ class ProbeEngine:
         return self._idle.pop() if self._idle else self._new_handle()
 
     def _new_handle(self) -> Handle:
-        self._handles_made += 1
-        return Handle(self._handles_made, self._filter.refused, self._ca_file)
+        return Handle(self._pin_names, self._filter.refused, self._ca_file)
 
     def _give_back(self, handle: Handle) -> None:
         if self._closed or len(self._idle) >= IDLE_HANDLES:

@@ -37,10 +37,32 @@ def _user_agent() -> str:
 USER_AGENT: Final = _user_agent()
 
 
-class Handle:
-    """`number` is unique among the handles of one engine. After a transfer the attributes say what the callbacks saw."""
+class PinNames:
+    """Names under which libcurl's cache holds addresses, one for each handle. Nothing ever leaves that cache, so they are used again.
 
-    def __init__(self, number: int, guard: Guard, ca_file: str) -> None:
+    With a new name for every handle the cache grew for as long as a worker lived, and with it what each check costs.
+    """
+
+    def __init__(self) -> None:
+        self.made = 0
+        self._free: list[tuple[int, int]] = []
+
+    def take(self) -> tuple[int, int]:
+        """A number that no other handle has, and the port that is in the cache with it (0: none)."""
+        if self._free:
+            return self._free.pop()
+        self.made += 1
+        return self.made, 0
+
+    def give_back(self, number: int, port: int) -> None:
+        """Let another handle have it."""
+        self._free.append((number, port))
+
+
+class Handle:
+    """One easy handle. After a transfer the attributes say what the callbacks saw."""
+
+    def __init__(self, names: PinNames, guard: Guard, ca_file: str) -> None:
         self.curl: Any = pycurl.Curl()
         self.address: str | None = None
         self.refused: str | None = None
@@ -53,12 +75,13 @@ class Handle:
         self.body: bytearray | None = None
         self.sockets: list[socket.socket] | None = None
         self._body_limit = BODY_LIMIT
-        self._name = f"check-{number}.invalid"
+        self._names = names
+        self._number, self._port = names.take()
+        self._name = f"check-{self._number}.invalid"
         self._guard = guard
         self.ca_file = ca_file
         self._pinned: list[str] = []
         self._method = "GET"
-        self._port = 0
         self._prepare()
 
     def _prepare(self) -> None:
@@ -138,6 +161,7 @@ class Handle:
     def close(self) -> None:
         """Free the handle; it must not be in a transfer."""
         self.curl.close()
+        self._names.give_back(self._number, self._port)
 
     def _pins(self, port: int, addresses: Sequence[str]) -> list[str]:
         """A name of the handle's own for the addresses, so that no check ever sees those of another in libcurl's shared cache."""

@@ -185,7 +185,7 @@ def test_a_handle_that_only_connected_is_fit_for_http_again() -> None:
             for _ in range(3):
                 assert found(await engine.probe(ask(f"tcp://127.0.0.1:{server.port}"))) == UP
                 assert found(await engine.probe(ask(web.url()))) == UP
-            assert engine._handles_made == 1
+            assert engine._pin_names.made == 1
 
     run(test)
 

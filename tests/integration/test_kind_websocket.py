@@ -199,7 +199,7 @@ def test_a_handle_that_was_upgraded_is_fit_for_http_again() -> None:
             assert found(await engine.probe(ask(server.url(scheme="ws")))) == UP
             assert (await engine.probe(ask(server.url("/page")))).status_code == 200
             assert "Upgrade" not in server.requests[1]
-            assert engine._handles_made == 1
+            assert engine._pin_names.made == 1
 
     run(test)
 

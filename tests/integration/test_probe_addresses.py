@@ -8,6 +8,7 @@ from core.domain.outcomes import Outcome, Reason
 from tests.hostile import (
     Zone,
     answer,
+    hang,
     naming,
     redirect,
     serving,
@@ -142,6 +143,28 @@ def test_checks_of_one_name_and_port_never_share_addresses() -> None:
             engine._resolver._memory._kept.clear()
             engine._resolver._channel._opened_at -= 61  # type: ignore[union-attr]  # it was just used
             assert (await engine.probe(ask(server.url(host="moving.test")))).address == "127.0.0.2"
+
+    run(test)
+
+
+def test_names_in_libcurls_cache_are_used_again_whatever_becomes_of_their_handles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing leaves that cache: with a name for each handle that was ever made, checks would grow slower as long as a worker lives."""
+    monkeypatch.setattr("core.adapters.probe.IDLE_HANDLES", 2)
+
+    async def test() -> None:
+        async with (
+            serving({"/": answer("200 OK"), "/hang": hang}) as server,
+            serving({"/": answer("200 OK")}) as other,
+            checking() as engine,
+        ):
+            for _ in range(3):
+                cancelled = [asyncio.create_task(engine.probe(ask(server.url("/hang")))) for _ in range(10)]
+                found = await asyncio.gather(*[engine.probe(ask(target.url())) for target in (server, other) for _ in range(5)])
+                assert {result.outcome for result in found} == {Outcome.UP}
+                for task in cancelled:
+                    task.cancel()
+                await asyncio.wait(cancelled)
+            assert engine._pin_names.made <= 20
 
     run(test)
 
