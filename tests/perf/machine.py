@@ -31,12 +31,13 @@ def work_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def postgres_server(folder: Path) -> Iterator[tuple[str, int]]:
-    """A migrated database as one box runs it, fsync included: its URL and the server's process."""
+def postgres_server(folder: Path, **settings: str) -> Iterator[tuple[str, int]]:
+    """A migrated database as one box runs it but for `settings`, fsync included: its URL and the server's process."""
     server = postgres.locate(folder, free_port(), secrets.token_hex(8))
     server.prepare()
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(server.argv(), stdout=quiet, stderr=quiet, **server.process_options()) as process:
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    with subprocess.Popen([*server.argv(), *options], stdout=quiet, stderr=quiet, **server.process_options()) as process:
         try:
             server.wait_ready()
             server.create_database()
