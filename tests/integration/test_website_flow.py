@@ -214,6 +214,16 @@ def test_a_batch_that_was_delivered_twice_counts_once(connection: psycopg.Connec
     assert state_of(connection, monitor_id)["failures"] == 1
 
 
+def test_a_stale_result_does_not_displace_the_one_that_counts(connection: psycopg.Connection, monitor_id: int) -> None:
+    [slept] = jobs_of(connection)
+    later = NOW + timedelta(seconds=90)
+    [current] = jobs_of(connection, later)
+    woken = [finished(slept, NOW, Outcome.DOWN), finished(current, later)]
+    applied = apply(connection, [*woken, woken[0]], later)
+    assert ([done for done, _ in applied.judged], applied.stale) == ([woken[1]], 2)
+    assert state_of(connection, monitor_id)["state"] == "up"
+
+
 @pytest.mark.parametrize("poison", [{"detail": "\x00"}, {"detail": "\ud800"}, {"total_us": 2**40}, {"status_code": 40_000}])
 def test_one_culprit_costs_nobody_else(connection: psycopg.Connection, workspace: UUID, poison: dict[str, Any]) -> None:
     ids = [make_website(connection, workspace, NOW, failure_threshold=1) for _ in range(7)]
