@@ -5,6 +5,7 @@ from functools import cache
 from uuid import UUID
 
 from core.adapters.heartbeat_table import EdgeUnreachable
+from core.checker.deadlines import DeadlineClock
 from core.checker.edge import event_bus, heartbeat_table
 from core.checker.runtime import runtime
 from core.contracts.events import HeartbeatPinged, decode
@@ -21,14 +22,21 @@ def _series() -> HeartbeatSeries:
     return HeartbeatSeries()
 
 
+@cache
+def _clock() -> DeadlineClock:
+    return DeadlineClock()
+
+
 def judge_all(now: datetime) -> None:
-    """Judge whose deadline has passed."""
-    _follow(heartbeats.judge_due(runtime().pool, heartbeat_table(), now))
+    """Judge whose deadline has passed, unless the clock was set a moment ago."""
+    if _clock().holds(runtime().pool, now):
+        _follow(heartbeats.judge_due(runtime().pool, heartbeat_table(), now))
 
 
 def judge_one(uid: UUID, now: datetime) -> None:
-    """Judge one heartbeat, if its deadline has passed."""
-    _follow(heartbeats.judge_one(runtime().pool, heartbeat_table(), uid, now))
+    """Judge one heartbeat, if its deadline has passed, unless the clock was set a moment ago."""
+    if _clock().holds(runtime().pool, now):
+        _follow(heartbeats.judge_one(runtime().pool, heartbeat_table(), uid, now))
 
 
 def process(detail: str, now: datetime) -> None:

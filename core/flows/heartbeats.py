@@ -108,6 +108,11 @@ def judge_one(pool: Pool, table: HeartbeatTable, uid: UUID, now: datetime) -> Ap
     return _judge(pool, table, overdue, now)
 
 
+def realign(connection: Connection, now: datetime, jump_s: float) -> int:
+    """The wall clock was set by `jump_s` seconds: nobody is late because of that; returns how many deadlines were moved."""
+    return store.realign(connection, now=now, jump_s=jump_s)
+
+
 def sweep_pending(table: HeartbeatTable, bus: EventBus, now: datetime) -> int:
     """Publish pings again that the core should have stored by now; returns how many the bus took.
 

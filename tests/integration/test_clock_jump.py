@@ -1,4 +1,4 @@
-"""The wall clock is set by an hour: neither a burst of checks nor an hour of silence follows."""
+"""The wall clock is set by an hour: neither a burst of checks nor an hour of silence follows, and no job is called late."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -8,8 +8,12 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
+from core.checker.clocks import ClockWatch
+from core.checker.deadlines import DeadlineClock
 from core.checker.dispatch import follow_clock
+from core.flows import heartbeats
 from core.flows.websites import claim_due, realign
+from tests.heartbeats import GRACE_S, PERIOD_S, make_heartbeat
 from tests.websites import make_website, make_workspace
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -109,3 +113,63 @@ def test_a_database_that_is_away_leaves_the_jump_for_the_next_tick() -> None:
     ):
         follow_clock(pool, clock, NOW)
     assert clock.jump() == 3600.0
+
+
+PERIOD, GRACE = timedelta(seconds=PERIOD_S), timedelta(seconds=GRACE_S)
+
+
+def beating(connection: psycopg.Connection, deadline_at: datetime, state: str = "up") -> UUID:
+    """A heartbeat with a deadline."""
+    uid = make_heartbeat(connection, NOW)
+    connection.execute(
+        "UPDATE heartbeat_state s SET state = %s, deadline_at = %s FROM monitor m WHERE m.id = s.monitor_id AND m.uid = %s",
+        (state, deadline_at, uid),
+    )
+    return uid
+
+
+def deadline_of(connection: psycopg.Connection, uid: UUID) -> datetime:
+    query = "SELECT deadline_at FROM heartbeat_state s JOIN monitor m ON m.id = s.monitor_id WHERE m.uid = %s"
+    row = connection.execute(query, (uid,)).fetchone()
+    assert row
+    return datetime.fromisoformat(str(row[0]))
+
+
+def test_what_passed_only_because_of_a_jump_keeps_the_time_that_it_had(connection: psycopg.Connection) -> None:
+    overdue, soon, last, later = (beating(connection, NOW + timedelta(minutes=n)) for n in (-1, 1, 60, 61))
+    down = beating(connection, NOW + timedelta(minutes=1), "down")
+    assert heartbeats.realign(connection, NOW + HOUR, 3600.0) == 2
+    moved = [deadline_of(connection, uid) - NOW for uid in (overdue, soon, last, later, down)]
+    assert moved == [timedelta(minutes=n) for n in (-1, 61, 120, 61, 1)]
+    assert heartbeats.realign(connection, NOW + HOUR, 3600.0) == 0, "another process that saw the jump moves nothing twice"
+
+
+def test_after_a_jump_back_no_deadline_is_later_than_its_schedule_allows(connection: psycopg.Connection) -> None:
+    far, near = beating(connection, NOW + PERIOD + GRACE), beating(connection, NOW + timedelta(minutes=5))
+    assert heartbeats.realign(connection, NOW - HOUR, -3600.0) == 1
+    assert deadline_of(connection, far) == NOW - HOUR + PERIOD + 2 * GRACE
+    assert deadline_of(connection, near) == NOW + timedelta(minutes=5)
+
+
+def test_the_detector_waits_for_pings_under_way_and_then_moves_deadlines_once(database_url: str) -> None:
+    wall, steady = [NOW.timestamp()], [500.0]
+    clock = DeadlineClock(ClockWatch(lambda: wall[0], lambda: steady[0]), lambda: steady[0])
+
+    def tick(seconds: float) -> bool:
+        wall[0] += seconds
+        steady[0] += seconds
+        return clock.holds(pool, datetime.fromtimestamp(wall[0], UTC))
+
+    with ConnectionPool(database_url, min_size=1, kwargs={"options": "-c timezone=UTC"}) as pool:
+        with pool.connection() as connection:
+            uid = beating(connection, NOW + timedelta(minutes=10))
+        assert tick(0)
+        assert tick(3)
+        wall[0] += 3600.0
+        assert [tick(3), tick(3), tick(3), tick(2)] == [False] * 4
+        with pool.connection() as connection:
+            under_way = beating(connection, NOW + timedelta(minutes=12))
+        assert [tick(3), tick(3), tick(3)] == [True] * 3
+        with pool.connection() as connection:
+            assert deadline_of(connection, uid) - NOW == pytest.approx(timedelta(minutes=70), abs=timedelta(seconds=1))
+            assert deadline_of(connection, under_way) - NOW == pytest.approx(timedelta(minutes=72), abs=timedelta(seconds=1))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -83,6 +83,29 @@ POSTPONE: Final = """
 UPDATE heartbeat_state s SET deadline_at = n.later
 FROM unnest(%s::bigint[], %s::timestamptz[]) AS n (monitor_id, later)
 WHERE s.monitor_id = n.monitor_id
+"""
+
+AFTER_A_JUMP_FORWARD: Final = """
+UPDATE heartbeat_state s SET deadline_at = s.deadline_at + make_interval(secs => %s)
+FROM (
+    SELECT monitor_id FROM heartbeat_state
+    WHERE deadline_at > %s AND deadline_at <= %s AND state <> 'down'
+    ORDER BY monitor_id
+    FOR UPDATE
+) AS o
+WHERE s.monitor_id = o.monitor_id
+"""
+
+AFTER_A_JUMP_BACK: Final = """
+UPDATE heartbeat_state s SET deadline_at = o.latest
+FROM (
+    SELECT s.monitor_id, %s::timestamptz + make_interval(secs => h.period_s + 2 * h.grace_s) AS latest
+    FROM heartbeat_state s JOIN heartbeat h USING (monitor_id)
+    WHERE s.deadline_at > %s::timestamptz + make_interval(secs => h.period_s + 2 * h.grace_s) AND s.state <> 'down'
+    ORDER BY s.monitor_id
+    FOR UPDATE OF s
+) AS o
+WHERE s.monitor_id = o.monitor_id
 """
 
 RESUME: Final = "UPDATE monitor SET paused_at = NULL, updated_at = %s WHERE id = ANY(%s)"
@@ -177,6 +200,16 @@ def lock_unmoved(connection: Connection, heartbeats: Sequence[Heartbeat]) -> lis
 def postpone(connection: Connection, deadlines: Sequence[tuple[int, datetime]]) -> None:
     """Set later deadlines of states that the caller has locked."""
     connection.execute(POSTPONE, ([monitor_id for monitor_id, _ in deadlines], [at for _, at in deadlines]))
+
+
+def realign(connection: Connection, *, now: datetime, jump_s: float) -> int:
+    """After the wall clock was set by `jump_s`, move deadlines with it; returns how many.
+
+    Forward, what passed only because of the jump keeps the time that it had. Back, nothing ends later than its schedule allows from now.
+    """
+    if jump_s > 0:
+        return connection.execute(AFTER_A_JUMP_FORWARD, (jump_s, now - timedelta(seconds=jump_s), now)).rowcount
+    return connection.execute(AFTER_A_JUMP_BACK, (now, now)).rowcount
 
 
 def resume(connection: Connection, monitor_ids: Sequence[int], now: datetime) -> None:
