@@ -1,24 +1,31 @@
-"""A process full of websites on loopback: `python -m tests.faults.targets PORT` answers every request with 200 and closes."""
+"""A process full of websites on loopback: `python -m tests.faults.targets ADDRESS PORT` answers every request with 200 and closes."""
 
 import asyncio
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+
+import uvloop
 
 from tests.conftest import free_port
-from tests.processes import wait_for_port
-
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+from tests.perf.target import Answer
 
 
 class Targets:
-    """Websites that can be killed (they refuse) or stopped (they hang, like everything behind a network that was cut)."""
+    """Websites that can be killed (they refuse) or stopped (they hang, like everything behind a network that was cut).
 
-    def __init__(self) -> None:
+    `prefix` is a command to run them with, `address` is theirs.
+    """
+
+    def __init__(self, prefix: Sequence[str] = (), address: str = "127.0.0.1") -> None:
         self.port = free_port()
-        self.process = subprocess.Popen([sys.executable, "-m", "tests.faults.targets", str(self.port)])
-        wait_for_port(self.port, process=self.process)
+        command = [*prefix, sys.executable, "-m", "tests.faults.targets", address, str(self.port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self.process.stdout
+        with self.process.stdout as said:
+            assert said.readline() == b"listening\n", "the targets did not start"
 
     def url(self, host: str = "127.0.0.1") -> str:
         """Where a website of that name is."""
@@ -38,21 +45,11 @@ class Targets:
         self.process.wait(10)
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(ANSWER)
-        await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.transport.abort()
-    else:
-        writer.close()
-
-
-async def _serve(port: int) -> None:
-    async with await asyncio.start_server(_answer, "127.0.0.1", port, backlog=1000) as server:
-        await server.serve_forever()
+async def _serve(address: str, port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Answer, address, port, backlog=4096)
+    print("listening", flush=True)  # noqa: T201  (how the parent learns it)
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1])))
+    uvloop.run(_serve(sys.argv[1], int(sys.argv[2])))
