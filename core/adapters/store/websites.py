@@ -92,7 +92,7 @@ AFTER_A_JUMP_BACK: Final = """
     UPDATE website_state s
     SET next_check_at = %(now)s::timestamptz
         + mod(extract(epoch FROM s.next_check_at - %(now)s::timestamptz), o.interval_s) * interval '1 second',
-        leased_until = least(s.leased_until, o.longest_lease)
+        leased_until = CASE WHEN s.leased_until IS NOT NULL THEN least(s.leased_until, o.longest_lease) END
     FROM (
         SELECT s.monitor_id, w.interval_s, l.longest_lease
         FROM website_state s JOIN website w USING (monitor_id),
