@@ -17,6 +17,9 @@ LONGEST_TRY_S: Final = 1.5
 _TICK_S: Final = 0.1
 """How often time-outs are looked at while a question is open."""
 
+RECEIVE_BUFFER: Final = 1 << 20
+"""Bytes for answers that wait for the loop; the kernel gives what its `rmem_max` allows, usually 550 answers."""
+
 type Reply = tuple[pycares.DNSResult | None, int | None]
 """Either the answer or the number of a c-ares error."""
 
@@ -47,6 +50,7 @@ class NameChannel:
             timeout=timeout_s,
             tries=tries,
             lookups="b",
+            socket_receive_buffer_size=RECEIVE_BUFFER,
             sock_state_cb=self._on_socket,
         )
 

@@ -5,6 +5,7 @@ whose they are: a name that does not exist is the target's trouble, name servers
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from core.adapters.hosts_file import HostsFile
 from core.adapters.name_channel import NameChannel, Reply, ask_once
 from core.adapters.name_flight import NameFlight
 from core.adapters.name_memory import LIMIT, V4_ONLY_S, NameMemory
+from core.adapters.name_queue import NameQueue
 from core.domain.outcomes import Reason
 from core.domain.urls import literal_address
 
@@ -25,8 +27,10 @@ FAILURE_TTL_S: Final = 2.0
 CHANNEL_LIFE_S: Final = 60.0
 CHANNEL_QUESTIONS: Final = 5000
 """c-ares keeps about 1 kB of each answer. A channel ends after a minute or after so many questions, and what it has kept goes with it."""
-QUERY_TIMEOUT_S: Final = 1.5
-QUERY_TRIES: Final = 2
+QUERY_TIMEOUT_S: Final = 1.0
+QUERY_TRIES: Final = 3
+"""c-ares shortens the first wait to a quarter of a second for name servers that are quick, and doubles it with each try: with two tries a
+worker that lagged for 0.75 s would have given up on answers that were waiting for it."""
 CONTROL_TIMEOUT_S: Final = 1.0
 
 _ARES_ENOSERVER: Final = 26  # ares.h; pycares has no name for it
@@ -75,6 +79,8 @@ class Resolver:
         self._hosts = hosts or HostsFile()
         self._memory = NameMemory[Resolution](cache_limit)
         self._waiters: dict[str, list[asyncio.Future[Resolution | None]]] = {}
+        self._asked_at: dict[str, float] = {}
+        self._queue = NameQueue(self._loop, self._take_off)
         self._doubts: set[asyncio.Task[None]] = set()
         self._channel: NameChannel | None = None
         self._control: asyncio.Task[bool] | None = None
@@ -103,11 +109,11 @@ class Resolver:
             self._waiters[host].append(waiter)
         else:
             self._waiters[host] = [waiter]
-            self._take_off(host, v4_only=self._memory.is_v4_only(host, asked_at))
+            self._queue.put(host)
         timer = self._loop.call_later(timeout_s, _give_up, waiter)
         resolution = await waiter
         timer.cancel()
-        return resolution or await self._silence(asked_at, f"the name was not resolved within {timeout_s * 1000:.0f} ms")
+        return resolution or await self._too_late(host, asked_at, timeout_s)
 
     @property
     def is_idle(self) -> bool:
@@ -130,28 +136,42 @@ class Resolver:
     async def close(self) -> None:
         """End all questions with SHUTTING_DOWN."""
         self._closed = True
+        for host in self._queue.clear():
+            self._tell(host, _failure(ares.ARES_ECANCELLED))
         if self._channel is not None:
             self._channel.close()
         if self._doubts:
             await asyncio.wait(self._doubts)
 
-    def _take_off(self, host: str, *, v4_only: bool) -> None:
-        asked_at = self._loop.time()
+    async def _too_late(self, host: str, asked_at: float, timeout_s: float) -> Resolution:
+        """Our own doing if the name had to wait for its turn for so long that there was hardly time for an answer."""
+        if host in self._waiters and self._asked_at.get(host, math.inf) > asked_at + timeout_s / 2:
+            return Resolution((), Reason.OVERLOADED, "too many names had to be asked about at once")
+        return await self._silence(asked_at, f"the name was not resolved within {timeout_s * 1000:.0f} ms")
+
+    def _take_off(self, host: str) -> None:
+        """It is this name's turn."""
+        asked_at = self._asked_at[host] = self._loop.time()
+        self._fly(host, asked_at, v4_only=self._memory.is_v4_only(host, asked_at))
+
+    def _fly(self, host: str, asked_at: float, *, v4_only: bool) -> None:
         try:
             channel = self._fresh_channel()
         except pycares.AresError as error:
             self._tell(host, Resolution((), Reason.INTERNAL, f"no resolver: {error.args[-1]}"))
+            self._queue.answered(host)
             return
         NameFlight(
             self._loop, channel, host, lambda replies: self._land(host, asked_at, replies, v4_only=v4_only), v4_only=v4_only
         )
 
     def _land(self, host: str, asked_at: float, replies: Sequence[Reply], *, v4_only: bool) -> None:
+        self._queue.answered(host)
         errors = [number for _, number in replies]
         if not _UNANSWERED.issuperset(errors):
             self._answered_at = self._loop.time()
         if v4_only and errors[0] == ares.ARES_ENODATA:
-            self._take_off(host, v4_only=False)
+            self._fly(host, self._loop.time(), v4_only=False)
             return
         resolution, ttl_s = _read(replies)
         if ares.ARES_ETIMEOUT in errors and not resolution.addresses:
@@ -169,6 +189,7 @@ class Resolver:
         self._tell(host, resolution)
 
     def _tell(self, host: str, resolution: Resolution) -> None:
+        self._asked_at.pop(host, None)
         for waiter in self._waiters.pop(host):
             if not waiter.done():
                 waiter.set_result(resolution)

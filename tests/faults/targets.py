@@ -6,11 +6,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import cast
 
 import uvloop
 
 from tests.conftest import free_port
-from tests.perf.target import Answer
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+
+
+class Answer(asyncio.Protocol):
+    """One connection, one answer, as cheaply as Python can."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(ANSWER)
+        self.transport.close()
 
 
 class Targets:

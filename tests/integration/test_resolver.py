@@ -6,6 +6,7 @@ import pytest
 import uvloop
 
 from core.adapters.hosts_file import HostsFile
+from core.adapters.name_queue import MOST_FRESH
 from core.adapters.resolver import LONGEST_TTL_S, Resolution, Resolver
 from core.domain.outcomes import Reason
 from tests.hostile import NameServer, Zone, naming
@@ -218,6 +219,50 @@ def test_a_name_whose_servers_failed_for_ipv6_is_asked_for_it_again(tmp_path: Pa
             end(resolver, "a.test")
             assert (await resolver.resolve("a.test", 5)).addresses == ("192.0.2.1", "2001:db8::1")
             await resolver.close()
+
+    run(test)
+
+
+def test_a_burst_of_names_never_drowns_its_own_answers(tmp_path: Path) -> None:
+    """Without a queue 3,000 names at once lose most of their answers in the buffer of one socket."""
+
+    async def test() -> None:
+        async with naming({}, otherwise=Zone(("192.0.2.1",))) as server:
+            resolver = resolver_of(server, tmp_path)
+            found = await asyncio.gather(*[resolver.resolve(f"n{number}.test", 60) for number in range(3000)])
+            assert {resolution.addresses for resolution in found} == {("192.0.2.1",)}
+            assert len(server.asked) == 6000, "nothing had to be asked again"
+            await resolver.close()
+
+    run(test)
+
+
+def test_dead_names_make_room_for_a_healthy_one(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with naming({"well.test": Zone(("192.0.2.1",))}, otherwise=Zone(silent=True)) as server:
+            resolver = resolver_of(server, tmp_path)
+            dead = [asyncio.create_task(resolver.resolve(f"dead{number}.test", 10)) for number in range(500)]
+            await asyncio.sleep(0)
+            assert (await resolver.resolve("well.test", 10)).addresses == ("192.0.2.1",)
+            assert not any(task.done() for task in dead)
+            await resolver.close()
+            assert {(await task).reason for task in dead} == {Reason.SHUTTING_DOWN}
+
+    run(test)
+
+
+def test_a_name_that_never_had_its_turn_is_our_overload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.adapters.name_queue.QUIET_S", 60.0)
+    monkeypatch.setattr("core.adapters.name_queue.SLOW_S", 60.0)
+
+    async def test() -> None:
+        async with naming({}, otherwise=Zone(silent=True)) as server:
+            resolver = resolver_of(server, tmp_path)
+            dead = [asyncio.create_task(resolver.resolve(f"dead{number}.test", 10)) for number in range(MOST_FRESH)]
+            await asyncio.sleep(0)
+            assert (await resolver.resolve("late.test", 0.05)).reason is Reason.OVERLOADED
+            await resolver.close()
+            await asyncio.gather(*dead)
 
     run(test)
 
