@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from core.checker.clocks import ClockWatch
+from core.checker.clocks import SKEW_S, ClockWatch
 from core.checker.deadlines import DeadlineClock
 from core.checker.dispatch import follow_clock
 from core.flows import heartbeats
@@ -106,6 +106,30 @@ def test_the_tick_follows_the_clock_once_and_also_a_clock_set_while_nobody_looke
             row = connection.execute("SELECT next_check_at FROM website_state WHERE monitor_id = %s", (late,)).fetchone()
             assert row
             assert row[0] <= now + timedelta(seconds=60)
+
+
+def test_what_is_flushed_by_the_old_clock_after_it_was_set_back_does_not_wait_for_an_hour(database_url: str) -> None:
+    wall, steady = [NOW.timestamp()], [500.0]
+    clock = ClockWatch(lambda: wall[0], lambda: steady[0])
+    with ConnectionPool(database_url, min_size=1, kwargs={"options": "-c timezone=UTC"}) as pool:
+
+        def tick(seconds: float = 0.0) -> datetime:
+            wall[0] += seconds
+            steady[0] += seconds
+            now = datetime.fromtimestamp(wall[0], UTC)
+            follow_clock(pool, clock, now)
+            return now
+
+        with pool.connection() as connection:
+            make_website(connection, make_workspace(connection, NOW), NOW)
+        tick()
+        wall[0] -= 3600.0
+        tick()
+        with pool.connection() as connection:
+            connection.execute("UPDATE website_state SET next_check_at = %s", (NOW + timedelta(minutes=1),))
+        now = tick(SKEW_S)
+        with pool.connection() as connection:
+            assert due_times(connection)[0] <= now + timedelta(minutes=1)
 
 
 def test_a_database_that_is_away_leaves_the_jump_for_the_next_tick() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from core.checker.app import app
 from core.checker.beat import SteadyEntry
-from core.checker.clocks import ClockWatch, SteadyWallClock, steady
+from core.checker.clocks import SKEW_S, ClockWatch, SteadyWallClock, steady
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 
@@ -43,6 +43,22 @@ def test_a_jump_is_seen_until_it_is_settled(jump: float) -> None:
     clocks.go(1)
     assert watch.jump() == jump
     watch.settle()
+    assert watch.jump() == 0
+
+
+@pytest.mark.parametrize(("jump", "looks_again"), [(3600.0, False), (-3600.0, True)])
+def test_who_wrote_by_the_old_clock_after_it_was_set_back_is_found_once(jump: float, looks_again: bool) -> None:
+    clocks = Clocks()
+    watch = ClockWatch(clocks.wall, clocks.steady)
+    watch.settle()
+    clocks.wall_s += jump
+    watch.settle()
+    clocks.go(SKEW_S - 1)
+    assert watch.jump() == 0
+    clocks.go(1)
+    assert watch.jump() == (-math.inf if looks_again else 0)
+    watch.settle()
+    clocks.go(10 * SKEW_S)
     assert watch.jump() == 0
 
 
