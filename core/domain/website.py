@@ -33,6 +33,7 @@ SURE_UNDER_LAG: Final = frozenset(
         Reason.DNS_NO_DATA,
         Reason.DNS_NXDOMAIN,
         Reason.HTTP_STATUS,
+        Reason.INSECURE_REDIRECT,
         Reason.LOGIN_REFUSED,
         Reason.REDIRECT_LIMIT,
         Reason.SERVICE_REFUSED,

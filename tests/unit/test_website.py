@@ -99,6 +99,7 @@ def test_lag_excuses_only_what_slowness_can_explain() -> None:
     assert excuse(D, Reason.CONNECTION_RESET)
     assert not excuse(D, Reason.CONNECT_REFUSED)
     assert not excuse(D, Reason.HTTP_STATUS)
+    assert not excuse(D, Reason.INSECURE_REDIRECT)
     assert not excuse(U, Reason.OK)
 
 
