@@ -69,7 +69,7 @@ class CheckerSettings:
             ),
             canary_names=_canaries(env.words("CANARY_NAMES", "www.gstatic.com,detectportal.firefox.com")),
             tasks=_tasks(env.text("WORKER_TASKS", ALL_TASKS)),
-            max_in_flight=env.integer("MAX_IN_FLIGHT", 1000, low=1, high=100_000),
+            max_in_flight=env.integer("MAX_IN_FLIGHT", 2000, low=1, high=100_000),
             lag_limit_s=env.number("LAG_LIMIT_S", 0.5, low=0.05, high=60),
             drain_s=env.number("DRAIN_S", 2.0, high=60),
             database_connections=env.integer("DATABASE_CONNECTIONS", 8, low=2, high=100),
