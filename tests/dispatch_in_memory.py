@@ -13,13 +13,15 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePersistenceLayer
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 
-from core.contracts.channels import ChannelConfig, WebhookConfig
+from core.contracts.channels.config import ChannelConfig
+from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.names import Names
 from lambdas.alert_dispatch.breaker import PAUSE, THRESHOLD, WINDOW, Breaker
 from lambdas.alert_dispatch.channels.webhook import WebhookSender
 from lambdas.alert_dispatch.dispatch import Dispatcher
 from lambdas.alert_dispatch.errors import Transient
 from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Order, Place, Superseded, Turn, Wait
+from lambdas.alert_dispatch.posting import Poster
 from lambdas.alert_dispatch.receipts import Receipts
 from lambdas.alert_dispatch.vault import Vault
 from lambdas.alert_dispatch.wiring import utc_now
@@ -153,5 +155,5 @@ class MemoryWiring:
     def __post_init__(self) -> None:
         self.receipts = Receipts(self.events, self.names.bus)  # type: ignore[arg-type]  # the one call of the client that it makes
         self.queue_url = self.names.alerts_queue
-        senders: dict[type, Any] = {WebhookConfig: WebhookSender(private_targets=True, clock=utc_now)}
+        senders: dict[type, Any] = {WebhookConfig: WebhookSender(Poster(private_targets=True, clock=utc_now))}
         self.dispatcher = Dispatcher(self.vault, MemoryOrder(), MemoryBreaker(), senders, utc_now)

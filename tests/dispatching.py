@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 
 from core.contracts import channel_vault, events
 from core.contracts.channel_vault import ChannelVersion, VaultCipher
-from core.contracts.channels import parse_config
+from core.contracts.channels.registry import parse_config
 from lambdas.alert_dispatch import handler as dispatch_handler
 from tests.aws_stand_in import ENVIRONMENT, AwsStandIn
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from core.contracts.channels import new_webhook_secret
+from core.contracts.channels.webhook import new_webhook_secret
 
 FILE = "secrets.json"
 DEMO_EMAIL = "demo@example.com"

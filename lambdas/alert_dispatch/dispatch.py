@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import uuid4
 
-from core.contracts.channels import ChannelConfig
+from core.contracts.channels.config import ChannelConfig
 from core.contracts.events import AlertRequested, Detail
 from lambdas.alert_dispatch import receipts
 from lambdas.alert_dispatch.breaker import Breaker
@@ -49,7 +49,7 @@ class Dispatcher:
     vault: Vault
     order: Order
     breaker: Breaker
-    senders: Mapping[type, Callable[[Outgoing, ChannelConfig], None]]
+    senders: Mapping[type[ChannelConfig], Callable[..., None]]
     clock: Callable[[], datetime]
     public_url: str = ""
 

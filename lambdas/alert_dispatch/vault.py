@@ -9,7 +9,8 @@ from uuid import UUID
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 
 from core.contracts.channel_vault import ChannelVersion, UnreadableConfig, VaultCipher
-from core.contracts.channels import BadConfig, ChannelConfig, load_config
+from core.contracts.channels.config import BadConfig, ChannelConfig
+from core.contracts.channels.registry import load_config
 from lambdas.alert_dispatch.errors import Permanent, Transient
 
 CACHED: Final = 256

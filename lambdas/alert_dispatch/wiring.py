@@ -1,6 +1,6 @@
 """Makes the real collaborators from the settings, once for each execution environment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import Lock
@@ -11,13 +11,16 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from botocore.config import Config
 
 from core.contracts.channel_vault import bind_table
-from core.contracts.channels import EmailConfig, WebhookConfig
+from core.contracts.channels.config import ChannelConfig
+from core.contracts.channels.email import EmailConfig
+from core.contracts.channels.webhook import WebhookConfig
 from lambdas.alert_dispatch.breaker import Breaker
 from lambdas.alert_dispatch.channels.email import SesSender, SmtpSender
 from lambdas.alert_dispatch.channels.webhook import WebhookSender
 from lambdas.alert_dispatch.config import Settings
 from lambdas.alert_dispatch.dispatch import Dispatcher
 from lambdas.alert_dispatch.order import Order
+from lambdas.alert_dispatch.posting import Poster
 from lambdas.alert_dispatch.receipts import Receipts
 from lambdas.alert_dispatch.vault import Vault
 
@@ -58,7 +61,7 @@ class Wiring:
             vault=Vault(self._vault_keys),
             order=Order(dynamodb, names.dispatch_table),
             breaker=Breaker(dynamodb, names.dispatch_table),
-            senders={EmailConfig: self._email_sender(), WebhookConfig: self._webhook_sender()},
+            senders=self._senders(),
             clock=utc_now,
             public_url=settings.public_url,
         )
@@ -79,13 +82,14 @@ class Wiring:
         client: SESV2Client = self._client("sesv2")
         return client
 
+    def _senders(self) -> Mapping[type[ChannelConfig], Callable[..., None]]:
+        poster = Poster(private_targets=self.settings.private_targets, clock=utc_now)
+        return {EmailConfig: self._email_sender(), WebhookConfig: WebhookSender(poster)}
+
     def _email_sender(self) -> Callable[..., None]:
         if self.settings.smtp:
             return SmtpSender(self.settings.smtp, self.settings.email_from, utc_now)
         return SesSender(lambda: self._ses, self.settings.email_from, utc_now)
-
-    def _webhook_sender(self) -> Callable[..., None]:
-        return WebhookSender(private_targets=self.settings.private_targets, clock=utc_now)
 
     def _vault_keys(self) -> Sequence[str]:
         if self.settings.vault_keys:

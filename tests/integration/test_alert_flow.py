@@ -23,7 +23,7 @@ from core.checker.settings import process_settings
 from core.checker.tasks.alerts import handle_alert, sweep_outbox
 from core.contracts import event_examples, events
 from core.contracts.channel_vault import ChannelVersion, VaultCipher
-from core.contracts.channels import parse_config
+from core.contracts.channels.registry import parse_config
 from core.domain.transitions import CameUp, MonitorRef
 from core.flows import alert_metrics, alerts, routing
 from core.flows.incidents import record_transitions

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from core.contracts.channels import EmailConfig, WebhookConfig
+from core.contracts.channels.email import EmailConfig
+from core.contracts.channels.webhook import WebhookConfig
 from lambdas.alert_dispatch.channels.email import SmtpSender
 from lambdas.alert_dispatch.channels.webhook import WebhookSender
 from lambdas.alert_dispatch.config import SmtpServer
@@ -20,6 +21,7 @@ from lambdas.alert_dispatch.connect import AddressRefused, Deadline, GuardedBack
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Permanent, Transient
 from lambdas.alert_dispatch.message import compose
+from lambdas.alert_dispatch.posting import Poster
 from tests.dispatching import alert_request
 from tests.hostile import Authority, Script, answer, drip, hang, send_then_reset, serving
 from tests.receivers import mail_server
@@ -39,7 +41,7 @@ def sender(trusted: Path | None = None) -> WebhookSender:
         context = ssl.create_default_context(cafile=trusted)
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the certificates of the tests are plain
         tls["tls"] = lambda: context
-    return WebhookSender(private_targets=True, clock=lambda: datetime.now(UTC), **tls)
+    return WebhookSender(Poster(private_targets=True, clock=lambda: datetime.now(UTC), **tls))
 
 
 async def post(send: WebhookSender, url: str, timeout_s: float = 5.0) -> None:

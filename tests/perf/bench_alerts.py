@@ -24,7 +24,7 @@ import psycopg
 from core.adapters.database import open_pool
 from core.adapters.queues import SqsQueue
 from core.adapters.task_queue import TaskQueue
-from core.contracts.channels import parse_config
+from core.contracts.channels.registry import parse_config
 from core.contracts.names import Names
 from core.domain.outcomes import Reason
 from core.domain.transitions import MonitorRef, WentDown

@@ -22,7 +22,7 @@ import msgspec
 
 from core.contracts import channel_vault
 from core.contracts.channel_vault import ChannelVersion, VaultCipher
-from core.contracts.channels import parse_config
+from core.contracts.channels.registry import parse_config
 from core.contracts.event_examples import DATA
 from core.contracts.events import AlertRequested, Detail, Metadata
 from core.contracts.names import Names

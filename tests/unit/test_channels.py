@@ -12,29 +12,32 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook
 
-from core.contracts import channels
-from core.contracts.channels import BadConfig, EmailConfig, WebhookConfig
+from core.contracts.channels import registry, webhook
+from core.contracts.channels.config import BadConfig
+from core.contracts.channels.email import EmailConfig
+from core.contracts.channels.webhook import WebhookConfig
 from lambdas.alert_dispatch.channels.email import refused_recipient
-from lambdas.alert_dispatch.channels.webhook import judge, seconds_of, signed_headers
+from lambdas.alert_dispatch.channels.webhook import signed_headers
 from lambdas.alert_dispatch.connect import AddressRefused, NameNotResolved, permitted, resolve
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient, retry_delay_s
+from lambdas.alert_dispatch.posting import Answer, judge, seconds_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
 
 def test_a_webhook_without_a_secret_gets_one() -> None:
-    config = channels.parse_config("webhook", {"url": "https://hooks.example.com/t/token"})
+    config = registry.parse_config("webhook", {"url": "https://hooks.example.com/t/token"})
     assert isinstance(config, WebhookConfig)
-    assert len(channels.signing_key(config.secret)) == 32
-    assert channels.load_config("webhook", msgspec.to_builtins(config)) == config
-    assert channels.summary(config) == "https://hooks.example.com/…"
+    assert len(webhook.signing_key(config.secret)) == 32
+    assert registry.load_config("webhook", msgspec.to_builtins(config)) == config
+    assert config.summary() == "https://hooks.example.com/…"
 
 
 def test_an_email_address_is_kept_without_blanks() -> None:
-    config = channels.parse_config("email", {"address": " ops@example.com "})
+    config = registry.parse_config("email", {"address": " ops@example.com "})
     assert config == EmailConfig(address="ops@example.com")
-    assert channels.summary(config) == "ops@example.com"
+    assert config.summary() == "ops@example.com"
 
 
 @pytest.mark.parametrize(
@@ -70,15 +73,15 @@ def test_an_email_address_is_kept_without_blanks() -> None:
 )
 def test_a_bad_configuration_names_its_field(kind: str, config: dict[str, Any], field: str, code: str) -> None:
     with pytest.raises(BadConfig) as raised:
-        channels.parse_config(kind, config)
+        registry.parse_config(kind, config)
     assert (raised.value.field, raised.value.code) == (field, code)
 
 
 def test_private_targets_are_a_setting_and_metadata_stays_refused() -> None:
-    allowed = channels.parse_config("webhook", {"url": "http://127.0.0.1:9/"}, private_targets=True)
-    assert channels.summary(allowed) == "http://127.0.0.1:9/…"
+    allowed = registry.parse_config("webhook", {"url": "http://127.0.0.1:9/"}, private_targets=True)
+    assert allowed.summary() == "http://127.0.0.1:9/…"
     with pytest.raises(BadConfig):
-        channels.parse_config("webhook", {"url": "http://169.254.169.254/"}, private_targets=True)
+        registry.parse_config("webhook", {"url": "http://169.254.169.254/"}, private_targets=True)
 
 
 def test_the_signature_verifies_with_the_reference_library() -> None:
@@ -89,7 +92,7 @@ def test_the_signature_verifies_with_the_reference_library() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_any_2xx_means_taken(status: int) -> None:
-    judge(status, "", NOW)
+    judge(Answer(status), NOW, "the webhook")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_any_2xx_means_taken(status: int) -> None:
 )
 def test_what_other_answers_mean(status: int, error: type[Exception], disable: bool | None) -> None:
     with pytest.raises(error) as raised:
-        judge(status, "", NOW)
+        judge(Answer(status), NOW, "the webhook")
     assert getattr(raised.value, "disable_channel", None) is disable
 
 

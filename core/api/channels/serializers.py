@@ -7,7 +7,7 @@ from rest_framework import serializers
 from core.api.answers import Answer
 from core.api.channels.models import Channel
 from core.api.fields import Flag, Strict, Text
-from core.contracts.channels import KINDS
+from core.contracts.channels.registry import KINDS
 
 KIND_NAMES = sorted(KINDS)
 

@@ -18,7 +18,8 @@ from core.api.accounts.models import Workspace
 from core.api.channels.models import Channel
 from core.api.incidents.models import Alert
 from core.api.problems import FieldError, Problem
-from core.contracts.channels import BadConfig, ChannelConfig, parse_config, summary
+from core.contracts.channels.config import BadConfig, ChannelConfig
+from core.contracts.channels.registry import parse_config
 from core.domain.alert_facts import AlertFacts
 
 TEST_TEXT = "This is a test of the channel “{name}”. If you can read it, alerts will reach you here."
@@ -117,7 +118,7 @@ def _made_secret(parsed: ChannelConfig, given: Mapping[str, Any]) -> str | None:
 
 def _seal(channel: Channel, parsed: ChannelConfig) -> None:
     channel.config_ciphertext = edge.vault_cipher().seal(msgspec.to_builtins(parsed))
-    channel.summary = summary(parsed)
+    channel.summary = parsed.summary()
 
 
 def _project(channel: Channel) -> None:

@@ -16,7 +16,7 @@ from core.api.channels.services import NewChannel
 from core.api.filters import BooleanFilter
 from core.api.pagination import Key, read_time
 from core.api.views import WorkspaceViews, parsed, read_uuid
-from core.contracts.channels import KINDS
+from core.contracts.channels.registry import KINDS
 
 
 class ChannelFilters(filters.FilterSet):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from core.contracts.channels import EmailConfig
+from core.contracts.channels.email import EmailConfig
 from lambdas.alert_dispatch.config import SmtpServer
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient

@@ -1,0 +1,57 @@
+"""What every kind of channel configuration has in common, and what is wrong with one."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+import msgspec
+
+_PATH: Final = re.compile(r" - at `(?:key in )?\$\.?([^`.\[]*)[^`]*`$")
+"""Where in the document msgspec found a value of the wrong type."""
+
+
+class BadConfig(ValueError):
+    """A configuration is not usable. `field` names the culprit (empty: the whole), `code` is stable, `message` is for people."""
+
+    def __init__(self, field: str, code: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.code = code
+        self.message = message
+
+
+class ChannelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One channel's configuration. Each kind is a subclass in a module of its own."""
+
+    def checked(self, *, private_targets: bool) -> Self:
+        """As it is kept, if a user may have typed it; `private_targets`: whether private and loopback addresses may be sent to.
+
+        Raises:
+            BadConfig: with the field to blame.
+        """
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        """What may be shown of it: enough to recognise it, nothing to use it with (paths often hold tokens)."""
+        raise NotImplementedError
+
+
+def convert[C: ChannelConfig](shape: type[C], config: Mapping[str, Any]) -> C:
+    """JSON values as a configuration of one kind.
+
+    Raises:
+        BadConfig: a field is missing, not known, or of another type.
+    """
+    fields = {field.name: field.required for field in msgspec.structs.fields(shape)}
+    for name in config:
+        if name not in fields:
+            raise BadConfig(str(name), "unknown_field", "is not known")
+    for name, required in fields.items():
+        if required and name not in config:
+            raise BadConfig(name, "required", "is required")
+    try:
+        return msgspec.convert(dict(config), shape)
+    except msgspec.ValidationError as error:
+        where = _PATH.search(str(error))
+        said = _PATH.sub("", str(error))
+        raise BadConfig(where[1] if where else "", "invalid", said[:1].lower() + said[1:]) from None

@@ -1,0 +1,124 @@
+"""Requests to targets over HTTP, and what their answers mean. Addresses are judged, one deadline covers everything."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http import HTTPStatus
+from typing import Final
+
+import certifi
+import httpcore
+
+from lambdas.alert_dispatch.connect import AddressRefused, Deadline, GuardedBackend, NameNotResolved
+from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
+
+USER_AGENT: Final = "uptimemonitor/1 (+https://github.com/uptimemonitor/uptimemonitor)"
+BODY_LIMIT: Final = 4096
+GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+TRY_AGAIN: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+
+
+@cache
+def trusted_roots() -> ssl.SSLContext:
+    """The TLS context of every send; loading the roots takes milliseconds, so once."""
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a target said: `retry_after` is that header, `body` its first 4 KiB where it was asked for."""
+
+    status: int
+    retry_after: str = ""
+    body: bytes = b""
+
+
+class Poster:
+    """Sends one request at a time, each over a connection of its own."""
+
+    def __init__(
+        self, *, private_targets: bool, clock: Callable[[], datetime], tls: Callable[[], ssl.SSLContext] = trusted_roots
+    ) -> None:
+        self._private_targets = private_targets
+        self._tls = tls
+        self.clock = clock
+
+    def send(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        *,
+        method: str = "POST",
+        read_body: bool = False,
+    ) -> Answer:
+        """Send a request; redirects are not followed, and without `read_body` the answer ends with its head.
+
+        Raises:
+            Permanent: the address must not be connected to.
+            Transient: there was no answer.
+        """
+        sent = {"content-type": "application/json", "user-agent": USER_AGENT, **headers}
+        try:
+            return self._send(method, url, sent, body, timeout_s, read_body=read_body)
+        except AddressRefused as error:
+            raise Permanent(f"the address was refused: {error}") from error
+        except NameNotResolved as error:
+            raise Transient(str(error)) from error
+        except httpcore.TimeoutException as error:
+            raise Transient(f"no answer within {timeout_s:.0f} s", timed_out=True) from error
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise Transient(f"the connection failed: {str(error) or type(error).__name__}") from error
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float, *, read_body: bool
+    ) -> Answer:
+        backend = GuardedBackend(Deadline.after(timeout_s), private_targets=self._private_targets)
+        with (
+            httpcore.ConnectionPool(ssl_context=self._tls(), network_backend=backend, retries=0) as pool,
+            pool.stream(method, url, headers=list(headers.items()), content=body) as answer,
+        ):
+            found = {name.lower(): value for name, value in answer.headers}
+            said = _beginning(answer) if read_body else b""
+            return Answer(answer.status, found.get(b"retry-after", b"").decode("latin-1"), said)
+
+
+def _beginning(answer: httpcore.Response) -> bytes:
+    said = b""
+    for chunk in answer.iter_stream():
+        said += chunk
+        if len(said) >= BODY_LIMIT:
+            break
+    return said[:BODY_LIMIT]
+
+
+def judge(answer: Answer, now: datetime, who: str) -> None:
+    """Raise what the status of an answer means; 2xx means taken. `who` begins the text of the error, e.g. `the webhook`."""
+    status = answer.status
+    said = f"{who} answered {status}"
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise RateLimited(said, retry_after_s=seconds_of(answer.retry_after, now))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRY_AGAIN:
+        raise Transient(said, retry_after_s=seconds_of(answer.retry_after, now))
+    if status in GONE:
+        raise Permanent(said, disable_channel=True)
+    if status < HTTPStatus.BAD_REQUEST:
+        raise Permanent(f"{said}, and redirects are not followed: enter the final URL")
+    raise Permanent(said)
+
+
+def seconds_of(retry_after: str, now: datetime) -> int | None:
+    """The seconds of a Retry-After header, which holds a number or a date; None where it holds neither."""
+    if retry_after.isascii() and retry_after.strip().isdigit():
+        return int(retry_after.strip()[:9])
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(int((at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()), 0)
