@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.conftest import free_port
 
-CELERY = (sys.executable, "-m", "celery", "-q", "-A", "core.checker.app")
+CHECKER = (sys.executable, "-m", "core.checker")
 OPTIONS = ("-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat")
 NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "UPTIME_ENV": "test"}
 """No test reaches for the cloud; what cannot be published waits in the outbox."""
@@ -21,13 +21,13 @@ NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "UPTIME_ENV": "test"}
 
 def worker(name: str, queues: str, threads: int) -> tuple[str, ...]:
     """The command of a worker."""
-    return (*CELERY, "worker", "-P", "threads", "-c", str(threads), "-Q", queues, "-n", f"{name}@%h", *OPTIONS)
+    return (*CHECKER, "worker", "-P", "threads", "-c", str(threads), "-Q", queues, "-n", f"{name}@%h", *OPTIONS)
 
 
 COMMANDS = {
     "worker": worker("worker", "checks,alerts,default", 4),
     "schedule": worker("schedule", "schedule", 2),
-    "beat": (*CELERY, "beat", "-l", "INFO"),
+    "beat": (*CHECKER, "beat", "-l", "INFO"),
 }
 LARGE = {**COMMANDS, "worker": worker("worker", "checks", 4), "alerts": worker("alerts", "alerts,default", 4)}
 """As where there is much to check: a worker for checks alone, which loads nothing that others need."""

@@ -1,4 +1,4 @@
-"""The Celery app: `celery -A core.checker.app worker -P threads -Q checks,alerts,default`, another with `-Q schedule`, and beat."""
+"""The Celery app. `python -m core.checker` starts its workers and beat."""
 
 import logging
 import sys

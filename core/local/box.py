@@ -18,9 +18,6 @@ LOOPBACK = "127.0.0.1"
 EMAIL_FROM = "Uptime Monitor <alerts@uptimemonitor.invalid>"
 WEB = ("--workers", "1", "--blocking-threads", "4", "--no-ws", "--http", "1", "--log-level", "warning")
 LOG_LEVEL = "INFO"
-NO_RESULTS = {"CELERY_RESULT_BACKEND": "disabled"}
-"""For processes whose tasks have no results: SQLAlchemy alone is half a second and 25 MB."""
-
 WORKER_READY = "uptime_celery_worker_pool_size{"
 """A worker shows the size of its pool once it takes tasks."""
 
@@ -222,9 +219,9 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
 def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
     """What runs on ECS in production."""
     ports, bind = box.settings.ports, box.settings.bind
-    celery = _python("celery", "--quiet", "-A", "core.checker.app")
+    checker = _python("core.checker")
     worker = (
-        *celery,
+        *checker,
         "worker",
         "--loglevel",
         LOG_LEVEL,
@@ -259,14 +256,14 @@ def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
             HttpReady(LOOPBACK, ports.schedule_metrics, "/metrics", WORKER_READY),
             after=("schema", *_broker(box)),
             ports=(ports.schedule_metrics,),
-            environ={**env, **NO_RESULTS, "METRICS_PORT": str(ports.schedule_metrics)},
+            environ={**env, "METRICS_PORT": str(ports.schedule_metrics)},
         ),
         Spec(
             "beat",
-            (*celery, "beat", "--loglevel", LOG_LEVEL),
+            (*checker, "beat", "--loglevel", LOG_LEVEL),
             LogReady(box.home.logs / "beat.log", "beat.ready"),
             after=_broker(box),
-            environ={**env, **NO_RESULTS},
+            environ=env,
         ),
         Spec(
             "inbox",

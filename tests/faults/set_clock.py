@@ -1,11 +1,11 @@
 """A wall clock that can be set, for the processes of a fleet: libfaketime, never the machine's clock.
 
-`python -m tests.faults.set_clock worker ...` is `celery worker ...`. Of Debian's libfaketime 0.9.10 the absolute sleep of the monotonic
-clock, which is Python's `time.sleep`, fails with EINVAL (https://github.com/wolfcw/libfaketime/issues/426): here it waits otherwise.
+`python -m tests.faults.set_clock worker ...` is `python -m core.checker worker ...`. Of Debian's libfaketime 0.9.10 the absolute sleep of
+the monotonic clock, which is Python's `time.sleep`, fails with EINVAL (https://github.com/wolfcw/libfaketime/issues/426): here it waits
+otherwise.
 """
 
 import select
-import sys
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -38,9 +38,9 @@ class SetClock:
         self._file.write_text(f"{offset.total_seconds():+.0f}\n")
 
     @staticmethod
-    def command(celery: Sequence[str]) -> list[str]:
-        """The same command with this module in the place of Celery's."""
-        return ["tests.faults.set_clock" if part == "celery" else part for part in celery]
+    def command(checker: Sequence[str]) -> list[str]:
+        """The same command with this module in the place of the checker's."""
+        return ["tests.faults.set_clock" if part == "core.checker" else part for part in checker]
 
 
 def _sleep(seconds: float | SupportsIndex) -> None:
@@ -49,7 +49,6 @@ def _sleep(seconds: float | SupportsIndex) -> None:
 
 if __name__ == "__main__":
     time.sleep = _sleep
-    from celery.__main__ import main
+    from core.checker.__main__ import main
 
-    sys.argv[0] = "celery"
     main()
