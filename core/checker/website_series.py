@@ -35,15 +35,16 @@ class _About(TypedDict):
     labels: Sequence[str]
 
 
-def _no_counts() -> "array[int]":
-    return array("Q", bytes(8 * len(BOUNDS)))
+def _zeros(number: int) -> "array[int]":
+    """Counters of 32 bits: at one check in five seconds they last for 680 years."""
+    return array("I", [0] * number)
 
 
 @dataclass(slots=True)
 class _Durations:
     """A histogram: how many fell into each bucket, and their sum in seconds."""
 
-    counts: "array[int]" = field(default_factory=_no_counts)
+    counts: "array[int]" = field(default_factory=lambda: _zeros(len(BOUNDS)))
     total_s: float = 0.0
 
     def observe(self, seconds: float) -> None:
@@ -56,15 +57,23 @@ class _Durations:
 
 @dataclass(slots=True)
 class _Series:
-    """What is known of one monitor."""
+    """What is known of one monitor. `checks` is by outcome; `responses` by status, which is nearly always the same one."""
 
     name: str
     seen_at: float = 0.0
     dns_us: int | None = None
     connect_us: int | None = None
     durations: _Durations = field(default_factory=_Durations)
-    checks: dict[Outcome, int] = field(default_factory=dict)
-    responses: dict[int, _Durations] = field(default_factory=dict)
+    checks: "array[int]" = field(default_factory=lambda: _zeros(max(Outcome) + 1))
+    responses: tuple[tuple[int, _Durations], ...] = ()
+
+    def responses_with(self, status_code: int) -> _Durations:
+        for known, times in self.responses:
+            if known == status_code:
+                return times
+        times = _Durations()
+        self.responses = (*self.responses, (status_code, times))
+        return times
 
 
 class WebsiteSeries(Collector):
@@ -79,7 +88,7 @@ class WebsiteSeries(Collector):
         now_s = now.timestamp()
         for monitor in applied.missed:
             if series := self._of(monitor, now_s):
-                _count_check(series, Outcome.UNKNOWN)
+                series.checks[Outcome.UNKNOWN] += 1
         for done, step in applied.judged:
             if series := self._of(done.job.monitor, now_s):
                 _observe(series, done)
@@ -101,10 +110,11 @@ class WebsiteSeries(Collector):
         connect = GaugeMetricFamily(**_about(metrics.WEBSITE_TCP_TIME))
         for uid, series in known:
             labels = [uid, series.name]
-            for outcome, number in list(series.checks.items()):
-                checks.add_metric([*labels, outcome.label], number)
+            for outcome in Outcome:
+                if number := series.checks[outcome]:
+                    checks.add_metric([*labels, outcome.label], number)
             durations.add_metric(labels, series.durations.buckets(), series.durations.total_s)
-            for status_code, times in list(series.responses.items()):
+            for status_code, times in series.responses:
                 responses.add_metric([*labels, str(status_code)], times.buckets(), times.total_s)
             if series.dns_us is not None:
                 dns.add_metric(labels, series.dns_us * MICRO)
@@ -140,21 +150,15 @@ def _about(metric: Counter | Gauge | Histogram) -> _About:
 
 def _observe(series: _Series, done: Finished) -> None:
     found = done.result
-    _count_check(series, found.outcome)
+    series.checks[found.outcome] += 1
     if found.total_us is not None:
         series.durations.observe(found.total_us * MICRO)
         if found.status_code is not None:
-            if found.status_code not in series.responses:
-                series.responses[found.status_code] = _Durations()
-            series.responses[found.status_code].observe(found.total_us * MICRO)
+            series.responses_with(found.status_code).observe(found.total_us * MICRO)
     if found.dns_us is not None:
         series.dns_us = found.dns_us
     if found.connect_us is not None:
         series.connect_us = found.connect_us
-
-
-def _count_check(series: _Series, outcome: Outcome) -> None:
-    series.checks[outcome] = series.checks.get(outcome, 0) + 1
 
 
 def _count_transition(monitor: MonitorRef, step: Step) -> None:
