@@ -20,6 +20,7 @@ from core import metrics
 from core.domain.outcomes import Outcome
 from core.domain.transitions import CameUp, MonitorRef, WentDown
 from core.domain.website import Step
+from core.flows.incident_metrics import IncidentSeries
 from core.flows.websites import Applied, Finished
 
 FORGET_AFTER_S: Final = 3600.0
@@ -82,6 +83,7 @@ class WebsiteSeries(Collector):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._series: dict[str, _Series] = {}
+        self._incidents = IncidentSeries(limit)
 
     def count(self, applied: Applied, now: datetime) -> None:
         """Count what was committed at `now`. A gap counts once, however long it was."""
@@ -93,7 +95,7 @@ class WebsiteSeries(Collector):
             if series := self._of(done.job.monitor, now_s):
                 _observe(series, done)
             if step.transition:
-                _count_transition(done.job.monitor, step)
+                self._count_transition(done.job.monitor, step)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: several of a process, one after the other, have the same names."""
@@ -143,6 +145,15 @@ class WebsiteSeries(Collector):
         del self._series[uid]
         return True
 
+    def _count_transition(self, monitor: MonitorRef, step: Step) -> None:
+        match step.transition:
+            case WentDown(reason=reason):
+                self._incidents.went_down(monitor, reason)
+            case CameUp(at=at):
+                self._incidents.came_up(monitor)
+                if step.down_since:
+                    self._incidents.lasted(monitor, at - step.down_since)
+
 
 def _about(metric: Counter | Gauge | Histogram) -> _About:
     return _About(name=metric._name, documentation=metric._documentation, labels=metric._labelnames)  # noqa: SLF001  (has no getters)
@@ -159,14 +170,3 @@ def _observe(series: _Series, done: Finished) -> None:
         series.dns_us = found.dns_us
     if found.connect_us is not None:
         series.connect_us = found.connect_us
-
-
-def _count_transition(monitor: MonitorRef, step: Step) -> None:
-    uid = str(monitor.uid)
-    match step.transition:
-        case WentDown(reason=reason):
-            metrics.DOWNTIME_EVENTS.labels(uid, monitor.name, monitor.kind, reason.label).inc()
-        case CameUp(at=at):
-            metrics.RECOVERY_EVENTS.labels(uid, monitor.name, monitor.kind).inc()
-            if step.down_since:
-                metrics.DOWNTIME_DURATION.labels(uid, monitor.name).observe((at - step.down_since).total_seconds())

@@ -7,6 +7,7 @@ from core import metrics
 from core.domain.outcomes import Reason
 from core.domain.transitions import CameUp, MonitorRef, WentDown
 from core.flows.heartbeats import Applied
+from core.flows.incident_metrics import IncidentSeries
 
 SERIES_LIMIT: Final = 20_000
 """Heartbeats with ping counters of their own in one process; the one that pinged longest ago makes room for another."""
@@ -19,6 +20,7 @@ class HeartbeatSeries:
         self._limit = limit
         self._kinds: dict[tuple[str, str], set[str]] = {}
         self._lock = threading.Lock()
+        self._incidents = IncidentSeries()
 
     def count(self, applied: Applied) -> None:
         """Count pings, missed deadlines, outages and recoveries."""
@@ -26,9 +28,9 @@ class HeartbeatSeries:
             for counted in applied.pings:
                 self._ping(counted.heartbeat.monitor, counted.ping.kind)
         for transition in applied.transitions:
-            _count(transition)
+            self._count(transition)
         for monitor, downtime in applied.downtimes:
-            metrics.DOWNTIME_DURATION.labels(str(monitor.uid), monitor.name).observe(downtime.total_seconds())
+            self._incidents.lasted(monitor, downtime)
 
     def _ping(self, monitor: MonitorRef, kind: str) -> None:
         key = (str(monitor.uid), monitor.name)
@@ -45,13 +47,11 @@ class HeartbeatSeries:
         for kind in self._kinds.pop(key):
             metrics.HEARTBEAT_PINGS.remove(*key, kind)
 
-
-def _count(transition: WentDown | CameUp) -> None:
-    monitor = transition.monitor
-    uid = str(monitor.uid)
-    if isinstance(transition, CameUp):
-        metrics.RECOVERY_EVENTS.labels(uid, monitor.name, monitor.kind).inc()
-        return
-    metrics.DOWNTIME_EVENTS.labels(uid, monitor.name, monitor.kind, transition.reason.label).inc()
-    if transition.reason is Reason.HEARTBEAT_MISSED:
-        metrics.HEARTBEAT_MISSED.labels(uid, monitor.name).inc()
+    def _count(self, transition: WentDown | CameUp) -> None:
+        monitor = transition.monitor
+        if isinstance(transition, CameUp):
+            self._incidents.came_up(monitor)
+            return
+        self._incidents.went_down(monitor, transition.reason)
+        if transition.reason is Reason.HEARTBEAT_MISSED:
+            metrics.HEARTBEAT_MISSED.labels(str(monitor.uid), monitor.name).inc()
