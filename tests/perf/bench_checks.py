@@ -20,7 +20,7 @@ import psycopg
 from core.domain.schedule import next_check_at
 from tests.fleet import LARGE, Fleet
 from tests.perf import blackbox
-from tests.perf.machine import Meter, canned_aws, postgres_server, valkey_server, work_folder
+from tests.perf.machine import Meter, canned_aws, deployed_python, postgres_server, valkey_server, work_folder
 from tests.perf.settings import SETTINGS
 from tests.perf.websites import ZONE, Websites, websites
 from tests.waiting import until
@@ -232,7 +232,9 @@ def stack_of_servers() -> Iterator[Bench]:
             "CA_FILE": str(sites.ca_file),
             "MALLOC_ARENA_MAX": "2",  # as one box and the containers have it
         }
-        fleet = Fleet(folder, environ, LARGE, {"worker": {"WORKER_TASKS": "websites"}})
+        python = deployed_python()
+        commands = {name: (python, *command[1:]) for name, command in LARGE.items()}
+        fleet = Fleet(folder, environ, commands, {"worker": {"WORKER_TASKS": "websites"}})
         stack.callback(fleet.close)
         connection = stack.enter_context(psycopg.connect(dsn, autocommit=True))
         fleet.start()

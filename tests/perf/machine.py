@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.perf.settings import SETTINGS
 from tests.processes import wait_for_port
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -28,6 +30,22 @@ def work_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="uptimemonitor-bench-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+def deployed_python() -> str:
+    """The interpreter of an environment as it is deployed, made under `build/`.
+
+    Libraries load what they find: with `rich`, which tools of developers bring, every process would take 5 MB more.
+    """
+    environment = ROOT / "build" / "bench" / "venv"
+    uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
+    subprocess.run(
+        [uv, "sync", "--frozen", "--quiet", "--no-default-groups", "--no-install-project", "--compile-bytecode"],
+        cwd=ROOT,
+        env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(environment), "UV_PYTHON": os.path.realpath(sys.executable)},
+        check=True,
+    )
+    return str(environment / "bin" / "python")
 
 
 @contextmanager
