@@ -4,7 +4,9 @@ Most names have none, and asking again each time is half of the work of resolvin
 that suddenly has no IPv4 address either is asked for both.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 LIMIT: Final = 100_000
 """Names, about half a kilobyte each. Fewer than the monitors of a worker with a name of its own each, and nothing would be remembered."""
@@ -13,7 +15,7 @@ V4_ONLY_S: Final = 300.0
 """How long after it was last seen to have no IPv6 address a name is not asked for one; the longest time any answer is kept."""
 
 
-class _Kept[Answer](NamedTuple):
+class _Kept[Answer](msgspec.Struct, frozen=True, gc=False):
     answer: Answer
     good_until: float
     v4_only_until: float

@@ -19,7 +19,8 @@ from core.logs import get_logger
 log = get_logger(__name__)
 
 FLUSH_EVERY_S: Final = 0.2
-BATCH: Final = 2000
+BATCH: Final = 1000
+"""Results in one transaction, which takes 3 kB for each."""
 BUFFER: Final = 50_000
 FIRST_BACKOFF_S: Final = 0.25
 LONGEST_BACKOFF_S: Final = 5.0

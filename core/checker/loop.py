@@ -26,8 +26,8 @@ from core.logs import get_logger
 
 log = get_logger(__name__)
 
-BACKLOG: Final = 10_000
-"""Jobs that may wait beside those in flight, to be due or to get their turn."""
+BACKLOG: Final = 5_000
+"""Jobs that may wait beside those in flight, to be due or to get their turn, 1 kB each: two seconds of what a process can check."""
 
 STARTS_AT_ONCE: Final = 64
 """Each may ask for two names: more answers than that at once, and the receive buffer of a socket loses some."""

@@ -18,6 +18,7 @@ from core.adapters.task_queue import TaskQueue
 from core.checker.canaries import Aviary
 from core.checker.clocks import ClockWatch
 from core.checker.flush import Flusher
+from core.checker.heap import Heap
 from core.checker.loop import Engine, ProbeLoop
 from core.checker.settings import CheckerSettings, process_settings
 from core.checker.website_series import WebsiteSeries
@@ -55,6 +56,7 @@ class Runtime:
         self._series = WebsiteSeries(settings.metrics_monitor_limit)
         REGISTRY.register(self._series)
         self.clock = ClockWatch()
+        self._heap = Heap()
         self._lock = threading.Lock()
         self._flusher: Flusher | None = None
         self._loop: ProbeLoop | None = None
@@ -166,6 +168,7 @@ class Runtime:
         self._series.count(applied, datetime.now(UTC))
         if applied.stale:
             log.info("flush.stale", results=applied.stale)
+        self._heap.trim()
 
     def _hand_back(self, held: Sequence[tuple[UUID, int]], timeout_s: float = FLUSH_CONNECTION_TIMEOUT_S) -> None:
         if not held:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from copy import replace
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
+from sys import intern
 from typing import Final
 from uuid import UUID
 
@@ -227,12 +229,12 @@ def _judge(done: Finished, row: StateRow, now: datetime, jitter: float) -> Step:
 
 def _job(row: ConfigRow, lease_id: UUID, accepted: StatusRanges) -> Job:
     return Job(
-        monitor=MonitorRef(row.monitor_id, row.uid, row.workspace_id, "website", row.name, row.url),
-        policy=Policy(row.interval_s, row.retry_interval_s, row.failure_threshold, row.recovery_threshold),
+        monitor=MonitorRef(row.monitor_id, row.uid, _workspace(row.workspace_id), "website", row.name, row.url),
+        policy=_policy(row.interval_s, row.retry_interval_s, row.failure_threshold, row.recovery_threshold),
         request=ProbeRequest(
             monitor_id=row.monitor_id,
             url=row.url,
-            method=row.method,
+            method=intern(row.method),
             timeout_ms=row.timeout_ms,
             accepted_status=accepted,
             follow_redirects=row.follow_redirects,
@@ -245,6 +247,18 @@ def _job(row: ConfigRow, lease_id: UUID, accepted: StatusRanges) -> Job:
         leased_until=row.leased_until,
         failing=row.failures > 0,
     )
+
+
+@lru_cache(maxsize=1024)
+def _workspace(uid: UUID) -> UUID:
+    """One object for all websites of a workspace: thousands of jobs wait in a worker."""
+    return uid
+
+
+@lru_cache(maxsize=256)
+def _policy(interval_s: int, retry_interval_s: int, failure_threshold: int, recovery_threshold: int) -> Policy:
+    """One for all websites that are judged alike."""
+    return Policy(interval_s, retry_interval_s, failure_threshold, recovery_threshold)
 
 
 def _with_options(job: Job, row: ConfigRow, open_sealed: Callable[[str], RequestOptions]) -> Job:

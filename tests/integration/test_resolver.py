@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from copy import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def end(resolver: Resolver, host: str) -> None:
     """Let the time to live of a name be over, also for what c-ares keeps."""
     assert resolver._channel is not None
     resolver._channel._opened_at -= 61
-    resolver._memory._kept[host] = resolver._memory._kept[host]._replace(good_until=0.0)
+    resolver._memory._kept[host] = replace(resolver._memory._kept[host], good_until=0.0)
 
 
 def test_addresses_of_both_families_are_found(tmp_path: Path) -> None:

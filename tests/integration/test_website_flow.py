@@ -130,6 +130,16 @@ def test_loading_drops_what_was_paused_meanwhile(connection: psycopg.Connection,
     assert load(connection, held, NOW) == ([], [])
 
 
+def test_jobs_share_what_is_the_same_for_many(connection: psycopg.Connection, workspace: UUID) -> None:
+    for _ in range(2):
+        make_website(connection, workspace, NOW)
+    one, other = jobs_of(connection)
+    assert one.monitor.uid != other.monitor.uid
+    assert one.policy is other.policy
+    assert one.monitor.workspace_id is other.monitor.workspace_id
+    assert one.request.method is other.request.method
+
+
 def test_settings_that_cannot_be_read_are_our_trouble(connection: psycopg.Connection, workspace: UUID) -> None:
     make_website(connection, workspace, NOW, accepted_status="two hundred")
     jobs, [spoilt] = load(connection, claim(connection), NOW)
