@@ -36,6 +36,9 @@ def deployed_python() -> str:
     """The interpreter of an environment as it is deployed, made under `build/`.
 
     Libraries load what they find: with `rich`, which tools of developers bring, every process would take 5 MB more.
+
+    Raises:
+        FileNotFoundError: there is no uv; any target of the Makefile fetches it.
     """
     environment = ROOT / "build" / "bench" / "venv"
     uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
