@@ -54,6 +54,8 @@ worker_cancel_long_running_tasks_on_connection_loss: Final = False
 worker_send_task_events: Final = False
 worker_hijack_root_logger: Final = False
 worker_redirect_stdouts: Final = False
+control_queue_expires: Final = 300.0
+"""Workers extend it all the time, three times in each term."""
 
 beat_scheduler: Final = "core.checker.beat:PunctualScheduler"
 beat_max_loop_interval: Final = 1.0

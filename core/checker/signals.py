@@ -15,9 +15,9 @@ from celery.signals import (
     worker_ready,
     worker_shutdown,
 )
-from prometheus_client import start_http_server
 
 from core import metrics
+from core.adapters.metrics_server import serve_metrics
 from core.checker.beat import DUE_AT_HEADER
 from core.checker.runtime import shut_down
 from core.checker.settings import process_settings
@@ -34,7 +34,7 @@ def expose_metrics(**_: Any) -> None:
     """Serve `/metrics/` for this process."""
     settings = process_settings()
     if settings.metrics_port:
-        start_http_server(settings.metrics_port, settings.metrics_bind)
+        serve_metrics(settings.metrics_port, settings.metrics_bind)
 
 
 @beat_init.connect

@@ -5,10 +5,9 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
-from prometheus_client import start_http_server
-
 from core.adapters.database import open_pool
 from core.adapters.heartbeat_table import HeartbeatTable
+from core.adapters.metrics_server import serve_metrics
 from core.adapters.queues import SqsQueue, sqs_client
 from core.adapters.task_queue import TaskQueue
 from core.contracts.names import Names
@@ -31,7 +30,7 @@ def run(settings: InboxSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     if settings.metrics_port:
-        start_http_server(settings.metrics_port, settings.metrics_bind)
+        serve_metrics(settings.metrics_port, settings.metrics_bind)
     pool = open_pool(settings.database_url.reveal(), application="inbox", size=QUEUES * settings.threads + 1)
     tasks = TaskQueue(settings.redis_url.reveal())
     try:
