@@ -33,6 +33,9 @@ TRANSPORT_OPTIONS: Final[dict[str, Any]] = {
 KICK_BATCH: Final = 25
 """Alerts in one task: a task costs Celery 3 ms of CPU, and an alert that waits for the others of its batch waits a tenth of a second."""
 
+LOOK_EXPIRES_S: Final = 4.0
+"""By then the next regular look has been taken."""
+
 BROKER_LOST: Final = (OperationalError, redis.RedisError, OSError)
 
 
@@ -73,6 +76,10 @@ class TaskQueue:
         for batch in batched(alert_ids, KICK_BATCH, strict=False):
             if not self.send("handle_alert", *map(str, batch)):
                 return
+
+    def look_soon(self) -> bool:
+        """Have due websites looked for now: some are due before the next regular look, which finds them if this is lost."""
+        return self.send("check_due_websites", expires_s=LOOK_EXPIRES_S)
 
     def lengths(self, queues: Iterable[str]) -> dict[str, int]:
         """Messages waiting in each queue (not those that a worker has fetched).

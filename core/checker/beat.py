@@ -4,15 +4,25 @@ What is to be done is decided in SQL, so a run that beat missed is made up for b
 """
 
 import copy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, override
 
 from celery.beat import ScheduleEntry, Scheduler
+from celery.schedules import schedstate
 
+from core.adapters.tick_pace import TickPace
 from core.checker.clocks import SteadyWallClock
+from core.checker.grid import Grid
+from core.checker.pace import CALM_S, PROMPT_S, Board
+from core.checker.settings import process_settings
 
 DUE_AT_HEADER = "due_at"
 """Message header: when the run was due, in Unix seconds."""
+
+AHEAD_HEADER = "ahead_s"
+"""Message header of a run whose pace the fleet sets: seconds until the next one."""
+
+PACED = "check_due_websites"
 
 
 class SteadyEntry(ScheduleEntry):
@@ -29,9 +39,31 @@ class SteadyEntry(ScheduleEntry):
 
 
 class PunctualScheduler(Scheduler):
-    """The in-memory scheduler, with the due time of each run in its message."""
+    """The in-memory scheduler, with the due time of each run in its message; websites are looked for as often as the fleet wants."""
 
     Entry = SteadyEntry
+
+    @override
+    def __init__(self, *args: Any, pace: Board | None = None, **kwargs: Any) -> None:
+        """`pace` is asked before each run of `PACED`."""
+        self._pace = pace or TickPace(process_settings().redis_url.reveal())
+        self._period_s = self._ahead_s = PROMPT_S
+        super().__init__(*args, **kwargs)
+
+    @override
+    def adjust(self, n: float, drift: float = 0.0) -> float:
+        """Wake when an entry is due. Celery wakes 10 ms before and then spins until it is."""
+        return n
+
+    @override
+    def is_due(self, entry: ScheduleEntry) -> schedstate:
+        """Whether a run is due, and when the next one will be."""
+        is_due, next_s = super().is_due(entry)
+        if is_due and entry.name == PACED:
+            assert isinstance(entry.schedule, Grid), "so it is configured"
+            self._period_s = min(max(self._pace.told() or PROMPT_S, PROMPT_S), CALM_S)
+            next_s = self._ahead_s = entry.schedule.to_next_s(self._period_s)
+        return schedstate(is_due, next_s)
 
     @override
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
@@ -42,5 +74,9 @@ class PunctualScheduler(Scheduler):
         if advance:
             self.reserve(entry)
         timed = copy.copy(entry)
-        timed.options = {**(entry.options or {}), "headers": {DUE_AT_HEADER: due_at.timestamp()}}
+        headers = {DUE_AT_HEADER: due_at.timestamp()}
+        timed.options = {**(entry.options or {}), "headers": headers}
+        if entry.name == PACED:
+            headers[AHEAD_HEADER] = timed.options["expires"] = self._ahead_s
+            entry.schedule.run_every = timedelta(seconds=self._period_s)  # type: ignore[attr-defined]  # the stubs leave it out
         return super().apply_async(timed, producer, advance=False, **kwargs)

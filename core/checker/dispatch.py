@@ -1,12 +1,13 @@
 """From the tick to the queue: claim what is due in the next moment and send it in batches; what cannot be sent is handed back."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import batched
 from math import isfinite
 from typing import Final, Protocol
 
 from core.adapters.database import Pool
+from core.checker.pace import Pacer, horizon
 from core.contracts.tasks import CHECKS
 from core.flows import websites
 from core.flows.websites import Claim
@@ -15,9 +16,6 @@ from core.logs import get_logger
 log = get_logger(__name__)
 
 BATCH: Final = 250
-HORIZON: Final = timedelta(seconds=1.5)
-"""One tick ahead, and half a tick for a tick that comes late."""
-
 MOST_WAITING: Final = 40
 """Batches that may wait in the queue. Beyond it workers do not keep up, and claiming more would only let leases run out in the queue."""
 
@@ -65,14 +63,19 @@ def follow_clock(pool: Pool, clock: Clock, now: datetime) -> None:
         log.warning("dispatch.clock_was_set", seconds=round(jump_s, 1) if isfinite(jump_s) else None, websites_moved=moved)
 
 
-def dispatch_due(pool: Pool, broker: Broker, now: datetime) -> int:
-    """Send what is due before `now + HORIZON` to the workers; returns how many websites were sent."""
+def dispatch_due(pool: Pool, broker: Broker, now: datetime, pacer: Pacer, ahead_s: float | None = None) -> int:
+    """Send what is due until the next tick to the workers; returns how many websites were sent.
+
+    `ahead_s` is when that comes, as beat says with each tick; None for a look that somebody asked for in between.
+    """
     limit = claim_limit(broker.lengths([CHECKS])[CHECKS])
     if limit == 0:
         log.warning("dispatch.workers_behind", waiting_batches=MOST_WAITING)
         return 0
+    reach = horizon(pacer.pace_s() if ahead_s is None else ahead_s)
     with pool.connection() as connection:
-        claim = websites.claim_due(connection, now, horizon=HORIZON, limit=limit)
+        claim = websites.claim_due(connection, now, horizon=reach, limit=limit)
+    pacer.found(len(claim.ids))
     return _send(pool, broker, claim)
 
 

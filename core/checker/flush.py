@@ -1,5 +1,8 @@
 """The flush: every fraction of a second, all finished checks become one transaction on a thread of its own.
 
+Where little is checked and all is well, a second passes: a transaction costs as much as a hundred results. A failure, a recovery and a
+check that somebody waits for are stored at once.
+
 While PostgreSQL is away results wait, a bounded number of them, and go in when it is back: those whose website was claimed anew
 meanwhile are refused there by their lease.
 """
@@ -9,16 +12,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
+from uuid import UUID
 
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from core.domain.outcomes import Outcome
 from core.flows.websites import Applied, Finished
 from core.logs import get_logger
 
 log = get_logger(__name__)
 
 FLUSH_EVERY_S: Final = 0.2
+CALM_S: Final = 1.0
+MANY: Final = 64
+"""Results that make a flush worth while by themselves."""
+
 BATCH: Final = 1000
 """Results in one transaction, which takes 3 kB for each."""
 BUFFER: Final = 50_000
@@ -32,13 +41,21 @@ class Flusher:
     """Collects results from any thread and stores them.
 
     `store` makes one transaction of a batch and raises one of `AWAY` if it cannot; `committed` is called after each commit.
+    `awaited` says whether somebody waits for the check of a website (its public id).
     """
 
-    def __init__(self, store: Callable[[Sequence[Finished]], Applied], committed: Callable[[Applied], None]) -> None:
+    def __init__(
+        self,
+        store: Callable[[Sequence[Finished]], Applied],
+        committed: Callable[[Applied], None],
+        awaited: Callable[[UUID], bool] = lambda _: False,
+    ) -> None:
         self._store = store
         self._committed = committed
+        self._awaited = awaited
         self._waiting: deque[Finished] = deque(maxlen=BUFFER)
         self._filled = threading.Event()
+        self._pressing = threading.Event()
         self._stopping = threading.Event()
         self._give_up_at = float("inf")
         self._thread = threading.Thread(target=self._run, name="flush", daemon=True)
@@ -50,12 +67,15 @@ class Flusher:
     def put(self, done: Finished) -> None:
         """Have a result stored soon. With the buffer full the oldest result is lost: its lease ends and it is checked again."""
         self._waiting.append(done)
+        if len(self._waiting) >= MANY or _is_news(done) or self._awaited(done.job.monitor.uid):
+            self._pressing.set()
         self._filled.set()
 
     def stop(self, within_s: float) -> int:
         """Store what waits, for at most `within_s`; returns how many results could not be stored."""
         self._give_up_at = time.monotonic() + within_s
         self._stopping.set()
+        self._pressing.set()
         self._filled.set()
         self._thread.join(within_s + 1.0)
         return len(self._waiting)
@@ -64,7 +84,10 @@ class Flusher:
         backoff = 0.0
         while self._waiting or not self._stopping.is_set():
             self._filled.wait()
+            if not self._stopping.is_set():
+                self._pressing.wait(CALM_S - FLUSH_EVERY_S)
             self._stopping.wait(FLUSH_EVERY_S)
+            self._pressing.clear()
             self._filled.clear()
             stored = self._flush()
             backoff = 0.0 if stored else min(max(backoff * 2, FIRST_BACKOFF_S), LONGEST_BACKOFF_S)
@@ -84,6 +107,7 @@ class Flusher:
                 applied = self._store(batch)
             except AWAY as error:
                 self._waiting.extendleft(reversed(batch[: BUFFER - len(self._waiting)]))
+                self._pressing.set()
                 self._filled.set()
                 log.warning("flush.postgres_away", waiting=len(self._waiting), error=str(error))
                 return False
@@ -101,3 +125,8 @@ class Flusher:
 
     def _take(self, most: int) -> list[Finished]:
         return [self._waiting.popleft() for _ in range(min(BATCH, most, len(self._waiting)))]
+
+
+def _is_news(done: Finished) -> bool:
+    """Whether a state may change by it, or we are in trouble."""
+    return done.result.outcome is not Outcome.UP or done.job.failing

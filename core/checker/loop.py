@@ -13,10 +13,11 @@ from concurrent.futures import Future
 from copy import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
+from uuid import UUID
 
 import uvloop
 
-from core.checker.agenda import Agenda
+from core.checker.agenda import CALM, Agenda
 from core.checker.canaries import Aviary, OwnTroubleWatch
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult
@@ -113,6 +114,11 @@ class ProbeLoop:
         self._started.result().call_soon_threadsafe(self._accept, list(jobs))
         return True
 
+    def hasten(self, website: UUID) -> None:
+        """Start the check of a website (its public id) now, if it waits here for its time: somebody waits for it."""
+        if self._open:
+            self._started.result().call_soon_threadsafe(self._hasten, website)
+
     def stop(self, grace_s: float) -> list[Job]:
         """Let probes in flight finish within `grace_s`, abort the rest; returns the jobs that never started. Safe to call twice."""
         if self.alive:
@@ -174,14 +180,21 @@ class ProbeLoop:
             return
         now = self._loop.time()
         offset = now - self._wall_clock()
+        calm = len(self._agenda) + len(jobs) <= CALM
         for job in jobs:
             due = min(job.due_at.timestamp() + offset, now + LONGEST_WAIT_S)
             start_by = job.leased_until.timestamp() + offset - job.request.timeout_ms / 1000
             if due <= now:
                 self._ready.append((job, start_by))
             else:
-                self._agenda.add(due, job, start_by)
+                self._agenda.add(due, job, start_by, calm=calm and not job.failing)
         self._wake()
+
+    def _hasten(self, website: UUID) -> None:
+        hastened = self._agenda.take_out(website)
+        if hastened and not self._stopping.done():
+            self._ready.extendleft(hastened)
+            self._start_soon()
 
     def _wake(self) -> None:
         """Start what is due and set the alarm for what is due next."""

@@ -15,11 +15,13 @@ from core.adapters.check_reports import CheckReports
 from core.adapters.database import Pool, open_pool
 from core.adapters.option_seal import OptionSeal
 from core.adapters.task_queue import TaskQueue
+from core.adapters.tick_pace import TickPace
 from core.checker.canaries import Aviary
 from core.checker.clocks import ClockWatch
 from core.checker.flush import Flusher
 from core.checker.heap import Heap
 from core.checker.loop import Engine, ProbeLoop
+from core.checker.pace import CALM_S, Nudge, Pacer, horizon
 from core.checker.settings import CheckerSettings, process_settings
 from core.checker.website_series import WebsiteSeries
 from core.checker.wishes import Wishes
@@ -57,6 +59,9 @@ class Runtime:
         REGISTRY.register(self._series)
         self.clock = ClockWatch()
         self._heap = Heap()
+        self._board = TickPace(settings.redis_url.reveal())
+        self.pacer = Pacer(self._board)
+        self._nudge = Nudge(self.queue.look_soon)
         self._lock = threading.Lock()
         self._flusher: Flusher | None = None
         self._loop: ProbeLoop | None = None
@@ -112,7 +117,9 @@ class Runtime:
             if self._loop and self._flusher:
                 self._finish(self._loop, self._flusher)
         finally:  # a pool that is left open holds the exit of the process up for many seconds
+            self._nudge.close()
             self.queue.close()
+            self._board.close()
             self._reports.close()
             self.pool.close(timeout=1.0)
 
@@ -130,9 +137,9 @@ class Runtime:
     def _checking(self) -> tuple[ProbeLoop, Flusher]:
         with self._lock:
             if self._flusher is None:
-                self._flusher = Flusher(self._store, self._committed)
+                self._flusher = Flusher(self._store, self._committed, self._wishes.concern)
                 self._flusher.start()
-                self._reports.listen(self._wishes.add)
+                self._reports.listen(self._wanted)
             if self._loop is None or not (self._loop.alive or self._stopped):
                 loop = ProbeLoop(
                     self._make_engine,
@@ -162,9 +169,17 @@ class Runtime:
         with self.pool.connection(FLUSH_CONNECTION_TIMEOUT_S) as connection:
             return websites.apply_results(connection, results, datetime.now(UTC))
 
+    def _wanted(self, website: UUID) -> None:
+        """Somebody waits for a website that this process, or another, holds already."""
+        self._wishes.add(website)
+        if self._loop is not None:
+            self._loop.hasten(website)
+
     def _committed(self, applied: Applied) -> None:
         self.queue.kick_alerts(applied.alert_ids)
         self._wishes.answer(applied)
+        if applied.judged and min(step.next_check_at for _, step in applied.judged) < datetime.now(UTC) + horizon(CALM_S):
+            self._nudge()
         self._series.count(applied, datetime.now(UTC))
         if applied.stale:
             log.info("flush.stale", results=applied.stale)
@@ -179,6 +194,7 @@ class Runtime:
         with self.pool.connection(timeout_s) as connection:
             for lease_id, ids in by_lease.items():
                 websites.hand_back(connection, lease_id, ids)
+        self.queue.look_soon()
 
 
 class _Process:

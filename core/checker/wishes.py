@@ -36,6 +36,10 @@ class Wishes:
             self._wanted = {uid: since for uid, since in self._wanted.items() if now - since < FORGET_AFTER_S}
             self._wanted[website] = now
 
+    def concern(self, website: UUID) -> bool:
+        """Whether somebody waits for this website."""
+        return website in self._wanted
+
     def answer(self, applied: Applied) -> None:
         """Tell those who wait what was stored. Redis being away is logged: who waits will ask again."""
         if not self._wanted:

@@ -3,6 +3,7 @@
 Invariant: a delivery ends in one of its final states or is requested again when its receipt is overdue.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -69,10 +70,19 @@ def rerequest_overdue(connection: Connection, now: datetime, receipt_timeout: ti
     return Rerequested(len(requests), tuple(given_up))
 
 
-def sweep(pool: Pool, bus: EventBus, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> tuple[Count, ...]:
-    """Do what lost tasks, lost events and lost receipts left undone; returns the deliveries that were given up, to count."""
+def sweep(
+    pool: Pool,
+    bus: EventBus,
+    now: datetime,
+    receipt_timeout: timedelta = RECEIPT_TIMEOUT,
+    look_soon: Callable[[], object] = lambda: None,
+) -> tuple[Count, ...]:
+    """Do what lost tasks, lost events and lost receipts left undone; returns the deliveries that were given up, to count.
+
+    `look_soon` as for `core.flows.routing.route_alerts`.
+    """
     with pool.connection() as connection:
-        routed = route_waiting(connection, now, receipt_timeout)
+        routed = route_waiting(connection, now, receipt_timeout, look_soon)
         again = rerequest_overdue(connection, now, receipt_timeout)
     relayed = relay_outbox(pool, bus)
     if routed or again.requested or again.given_up:

@@ -4,7 +4,7 @@ Invariants: an alert is routed once, in one transaction with its deliveries; the
 lock of its row; an alert that is held has a time at which the sweep decides again, so no task that dies can silence it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -52,8 +52,11 @@ class Verdict:
     decision: Decision
 
 
-def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> None:
-    """Decide about an alert, and about all of its monitor that wait with it. An alert that has been routed is left alone."""
+def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> bool:
+    """Decide about an alert, and about all of its monitor that wait with it. An alert that has been routed is left alone.
+
+    Returns whether websites were made due by it.
+    """
     verdicts: list[Verdict] = []
     came_up = False
     with connection.transaction():
@@ -67,30 +70,44 @@ def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_t
             _act(connection, monitor_id, verdicts, now, first_at=_after(seen.heard_at, now), receipt_timeout=receipt_timeout)
             came_up = seen.has_dependants and not undecided[-1][1].went_down
     count_held(_newly_kept(verdicts))
-    if monitor_id is not None:
-        _have_relatives_checked(connection, monitor_id, verdicts, now, came_up=came_up)
+    return monitor_id is not None and _have_relatives_checked(connection, monitor_id, verdicts, now, came_up=came_up)
 
 
 def route_alerts(
-    connection: Connection, alert_ids: Iterable[UUID], now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT
+    connection: Connection,
+    alert_ids: Iterable[UUID],
+    now: datetime,
+    receipt_timeout: timedelta = RECEIPT_TIMEOUT,
+    look_soon: Callable[[], object] = lambda: None,
 ) -> int:
-    """Route alerts; returns how many. Each is a transaction of its own: one that cannot be routed is logged, the others go on."""
+    """Route alerts; returns how many. Each is a transaction of its own: one that cannot be routed is logged, the others go on.
+
+    `look_soon` is called once websites were made due.
+    """
     routed = 0
+    made_due = False
     for alert_id in alert_ids:
         try:
-            route_alert(connection, alert_id, now, receipt_timeout)
+            made_due |= route_alert(connection, alert_id, now, receipt_timeout)
         except (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError):
             log.exception("alert.not_routable", alert_id=str(alert_id))
         else:
             routed += 1
+    if made_due:
+        look_soon()
     return routed
 
 
-def route_waiting(connection: Connection, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> int:
-    """Route alerts whose task was lost, and those whose hold is over; returns how many."""
+def route_waiting(
+    connection: Connection,
+    now: datetime,
+    receipt_timeout: timedelta = RECEIPT_TIMEOUT,
+    look_soon: Callable[[], object] = lambda: None,
+) -> int:
+    """Route alerts whose task was lost, and those whose hold is over; returns how many. `look_soon` as for `route_alerts`."""
     with connection.transaction():
         waiting = store.due(connection, now - ROUTING_GRACE, now, SWEEP_LIMIT)
-    return route_alerts(connection, waiting, now, receipt_timeout)
+    return route_alerts(connection, waiting, now, receipt_timeout, look_soon)
 
 
 def _situation(connection: Connection, monitor_id: int, undecided: Sequence[tuple[StoredAlert, Change]]) -> Situation:
@@ -183,13 +200,14 @@ def _newly_kept(verdicts: Sequence[Verdict]) -> Iterator[tuple[UUID, AlertType]]
 
 def _have_relatives_checked(
     connection: Connection, monitor_id: int, verdicts: Sequence[Verdict], now: datetime, *, came_up: bool
-) -> None:
+) -> bool:
     """Ask the parent of a monitor that went down; look at what depends on one that came up, and decide again about what was held.
 
-    In transactions of their own, because states are locked before alerts everywhere. What a crash loses here, the time of each hold
-    makes up for.
+    Returns whether there was anything to look at. In transactions of their own, because states are locked before alerts everywhere.
+    What a crash loses here, the time of each hold makes up for.
     """
-    if any(isinstance(verdict.decision, Hold) and verdict.decision.ask_parent for verdict in verdicts):
+    asks_parent = any(isinstance(verdict.decision, Hold) and verdict.decision.ask_parent for verdict in verdicts)
+    if asks_parent:
         with connection.transaction():
             situations.check_parent(connection, monitor_id, now)
     if came_up:
@@ -197,3 +215,4 @@ def _have_relatives_checked(
             situations.check_dependants(connection, monitor_id, now)
         with connection.transaction():
             situations.decide_dependants(connection, monitor_id, now)
+    return asks_parent or came_up

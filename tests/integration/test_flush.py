@@ -2,12 +2,15 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from copy import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
+import pytest
 
-from core.checker.flush import Flusher
+from core.checker.flush import MANY, Flusher
+from core.domain.outcomes import Outcome
 from core.domain.probes import ProbeRequest
 from core.domain.transitions import MonitorRef
 from core.domain.website import Policy
@@ -64,6 +67,54 @@ def test_a_lone_result_waits_for_no_others() -> None:
     flusher.put(done(1))
     until(lambda: store.batches)
     assert store.batches == [[1]]
+    flusher.stop(1)
+
+
+class Pause:
+    """In the place of the event that news sets: remembers how long a flush would have waited for some."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.news = threading.Event()
+        self.set, self.clear, self.is_set = self.news.set, self.news.clear, self.news.is_set
+
+    def wait(self, timeout: float) -> bool:
+        if not self.news.is_set():
+            self.waits.append(timeout)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failing", "awaited", "waits"),
+    [
+        (Outcome.UP, False, False, True),
+        (Outcome.DOWN, False, False, False),
+        (Outcome.UNKNOWN, False, False, False),
+        (Outcome.UP, True, False, False),
+        (Outcome.UP, False, True, False),
+    ],
+)
+def test_only_what_is_no_news_waits_for_more(outcome: Outcome, failing: bool, awaited: bool, waits: bool) -> None:
+    store, pause = Store(), Pause()
+    flusher = Flusher(store.store, store.committed.append, lambda _: awaited)
+    flusher._pressing = pause  # type: ignore[assignment]  # it has what is used of an event
+    item = done(1)
+    flusher.put(Finished(replace(item.job, failing=failing), replace(item.result, outcome=outcome)))
+    flusher.start()
+    until(lambda: store.committed)
+    assert bool(pause.waits) is waits
+    flusher.stop(1)
+
+
+def test_many_wait_for_no_more() -> None:
+    store, pause = Store(), Pause()
+    flusher = Flusher(store.store, store.committed.append)
+    flusher._pressing = pause  # type: ignore[assignment]  # likewise
+    for number in range(MANY):
+        flusher.put(done(number + 1))
+    flusher.start()
+    until(lambda: store.committed)
+    assert not pause.waits
     flusher.stop(1)
 
 

@@ -49,7 +49,7 @@ def running(engine: Engine, *, max_in_flight: int = 100, lag_limit_s: float = 30
 
 def test_each_probe_starts_at_its_due_time() -> None:
     engine = FakeEngine()
-    jobs = [job(n, due_in_s=0.1 * n) for n in (4, 1, 3, 2, 0)]
+    jobs = [job(n, due_in_s=0.3 * n) for n in (4, 1, 3, 2, 0)]
     with running(engine) as (loop, done):
         assert loop.submit(jobs, 1)
         until(lambda: len(done) == 5)

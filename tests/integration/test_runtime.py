@@ -7,9 +7,11 @@ from uuid import UUID
 
 import psycopg
 import pytest
+import redis
 from prometheus_client import REGISTRY
 
 from core.checker.dispatch import BATCH, MOST_WAITING, claim_limit, dispatch_due
+from core.checker.pace import PROMPT_S, Pacer
 from core.checker.runtime import Runtime
 from core.checker.settings import CheckerSettings
 from core.domain.outcomes import Outcome, Reason
@@ -171,10 +173,24 @@ class Broker:
         return True
 
 
+class Board:
+    """Nobody has said anything; keeps what is told."""
+
+    def __init__(self, told: float | None = None) -> None:
+        self.pace = told
+        self.heard: list[float] = []
+
+    def told(self) -> float | None:
+        return self.pace
+
+    def tell(self, seconds: float) -> None:
+        self.heard.append(seconds)
+
+
 def test_the_tick_sends_batches_under_one_lease(database: psycopg.Connection, start: Callable[[FakeEngine], Runtime]) -> None:
     ids = due(database, BATCH + 5)
     broker = Broker()
-    assert dispatch_due(start(FakeEngine()).pool, broker, utc_now()) == BATCH + 5
+    assert dispatch_due(start(FakeEngine()).pool, broker, utc_now(), Pacer(Board())) == BATCH + 5
     assert [(task, len(batch)) for task, batch, _ in broker.sent if isinstance(batch, list)] == [
         ("check_websites", BATCH),
         ("check_websites", 5),
@@ -188,7 +204,7 @@ def test_what_the_broker_did_not_take_is_due_again_at_once(
     database: psycopg.Connection, start: Callable[[FakeEngine], Runtime]
 ) -> None:
     due(database, BATCH + 5)
-    assert dispatch_due(start(FakeEngine()).pool, Broker(capacity=1), utc_now()) == BATCH
+    assert dispatch_due(start(FakeEngine()).pool, Broker(capacity=1), utc_now(), Pacer(Board())) == BATCH
     assert leased(database) == BATCH
 
 
@@ -197,8 +213,59 @@ def test_while_the_queue_is_long_less_is_claimed(database: psycopg.Connection, s
     assert claim_limit(MOST_WAITING - 1) == BATCH
     assert claim_limit(MOST_WAITING + 7) == 0
     due(database)
-    assert dispatch_due(start(FakeEngine()).pool, Broker(waiting=MOST_WAITING), utc_now()) == 0
+    assert dispatch_due(start(FakeEngine()).pool, Broker(waiting=MOST_WAITING), utc_now(), Pacer(Board())) == 0
     assert leased(database) == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "ahead_s", "reached"),
+    [(None, None, 2), (4.0, None, 5), (None, 4.0, 5), (4.0, 1.0, 2)],
+    ids=["asked for, ordinary pace", "asked for, calm pace", "calm tick", "prompt tick"],
+)
+def test_a_tick_reaches_to_the_next_one_and_a_moment_further(
+    database: psycopg.Connection,
+    start: Callable[[FakeEngine], Runtime],
+    told: float | None,
+    ahead_s: float | None,
+    reached: int,
+) -> None:
+    now = utc_now()
+    workspace = make_workspace(database, now)
+    for second in range(10):
+        make_website(database, workspace, now + timedelta(seconds=second))
+    board = Board(told)
+    assert dispatch_due(start(FakeEngine()).pool, Broker(), now, Pacer(board), ahead_s) == reached
+    assert board.heard == [PROMPT_S], "after a start nobody knows yet how much there is to do"
+
+
+@pytest.fixture
+def broker(valkey_url: str) -> Iterator[redis.Redis]:
+    """The real one, without what other tests asked for."""
+    with redis.Redis.from_url(valkey_url) as client:
+        client.delete("schedule")
+        yield client
+
+
+def test_who_is_due_before_the_next_look_asks_for_one(
+    database: psycopg.Connection, start: Callable[[FakeEngine], Runtime], broker: redis.Redis
+) -> None:
+    """A failure whose retry comes in a second would wait four where little is checked."""
+    due(database)
+    database.execute("UPDATE website SET retry_interval_s = 1")
+    start(FakeEngine(down)).check(claim(database))
+    until(lambda: broker.llen("schedule") == 1)
+
+
+def test_who_is_not_asks_for_none(
+    database: psycopg.Connection, start: Callable[[FakeEngine], Runtime], broker: redis.Redis
+) -> None:
+    due(database)
+    database.execute("UPDATE website SET interval_s = 86400, retry_interval_s = 60")
+    runtime = start(FakeEngine(down))
+    runtime.check(claim(database))
+    until(lambda: last_reasons(database) == {Reason.CONNECT_REFUSED})
+    runtime.stop()
+    assert broker.llen("schedule") == 0
 
 
 @pytest.mark.parametrize(

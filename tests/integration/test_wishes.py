@@ -132,6 +132,22 @@ def test_a_check_under_way_in_another_process_is_joined(
     assert database.execute("SELECT count(*) FROM check_result").fetchone() == (1,), "one check served both"
 
 
+def test_a_check_that_waits_for_its_time_in_another_process_is_made_at_once(
+    database: psycopg.Connection, start: Callable[[FakeEngine], Runtime], reports: CheckReports
+) -> None:
+    """Where little is checked, websites are claimed seconds ahead."""
+    now = datetime.now(UTC)
+    engine = FakeEngine(found)
+    holder, asker = start(engine), start(FakeEngine(found))
+    monitor_id = make_website(database, make_workspace(database, now), now + timedelta(seconds=8))
+    (uid,) = database.execute("SELECT uid FROM monitor WHERE id = %s", (monitor_id,)).fetchone() or ()
+    assert holder.check(claim_due(database, now, horizon=timedelta(seconds=10), limit=9)) == 1
+    check_id = reports.ask(uid)
+
+    until(lambda: asker.check_one(uid) or reports.find(uid, check_id), 5)  # who waits asks again: the first time may be too early
+    assert engine.started[0][1] < (now + timedelta(seconds=8)).timestamp()
+
+
 def test_all_who_wait_for_a_website_are_answered_by_one_check(
     database: psycopg.Connection, start: Callable[[FakeEngine], Runtime], reports: CheckReports
 ) -> None:

@@ -43,6 +43,27 @@ def test_the_longest_due_comes_first_and_then_who_was_added_first() -> None:
     assert numbers(agenda.take(30.0)) == [1, 3, 2, 0]
 
 
+def test_few_start_together_by_the_quarter_of_a_second() -> None:
+    agenda = Agenda()
+    for number, due in enumerate((100.001, 100.24, 100.251)):
+        agenda.add(due, job(number), start_by=200.0, calm=True)
+    agenda.add(100.01, job(3), start_by=200.0)
+    assert numbers(agenda.take(100.05)) == [3]
+    assert agenda.next_at() == 100.25
+    assert numbers(agenda.take(100.25)) == [0, 1]
+    assert numbers(agenda.take(100.5)) == [2]
+
+
+def test_a_website_can_be_taken_out_before_its_time() -> None:
+    agenda = Agenda()
+    for number in range(3):
+        agenda.add(100.0 + number // 2, job(number), start_by=200.0)
+    assert numbers(agenda.take_out(UUID(int=1))) == [1]
+    assert agenda.take_out(UUID(int=1)) == []
+    assert len(agenda) == 2
+    assert numbers(agenda.take(101.0)) == [0, 2]
+
+
 @given(st.lists(st.floats(0, 20), max_size=60), st.lists(st.floats(0, 20), max_size=20))
 def test_nobody_starts_early_or_more_than_a_tick_late_and_nobody_is_lost(dues: list[float], looks: list[float]) -> None:
     agenda = Agenda()

@@ -48,6 +48,8 @@ def lock_oldest(connection: Connection, limit: int) -> list[StoredEvent]:
 
 def delete(connection: Connection, ids: Sequence[int]) -> None:
     """Remove events that the bus has taken."""
+    if not ids:
+        return
     connection.execute("DELETE FROM outbox WHERE id = ANY(%s)", (list(ids),))
 
 

@@ -14,7 +14,7 @@ def handle_alert(*alert_ids: str) -> None:
     """Route alerts to the channels of their workspaces and publish the requests at once."""
     timeout = timedelta(seconds=runtime().settings.receipt_timeout_s)
     with runtime().pool.connection() as connection:
-        routing.route_alerts(connection, map(UUID, alert_ids), datetime.now(UTC), timeout)
+        routing.route_alerts(connection, map(UUID, alert_ids), datetime.now(UTC), timeout, runtime().queue.look_soon)
     relay()()
 
 
@@ -22,5 +22,5 @@ def handle_alert(*alert_ids: str) -> None:
 def sweep_outbox() -> None:
     """Route, request and publish what was left behind. It is not retried, the next sweep is."""
     timeout = timedelta(seconds=runtime().settings.receipt_timeout_s)
-    for given_up in alerts.sweep(runtime().pool, event_bus(), datetime.now(UTC), timeout):
+    for given_up in alerts.sweep(runtime().pool, event_bus(), datetime.now(UTC), timeout, runtime().queue.look_soon):
         alert_metrics.count(given_up)

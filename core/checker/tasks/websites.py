@@ -1,20 +1,24 @@
 """The tasks of the website loop."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+from celery import Task
+
 from core.checker.app import app
+from core.checker.beat import AHEAD_HEADER
 from core.checker.dispatch import dispatch_due, follow_clock
 from core.checker.runtime import runtime
 from core.flows.websites import Claim
 
 
-@app.task(name="check_due_websites", autoretry_for=())
-def check_due_websites() -> None:
+@app.task(name="check_due_websites", bind=True, autoretry_for=())
+def check_due_websites(task: Task[Any, Any]) -> None:
     """The tick: send what is due to the workers. It is not retried, the next tick is."""
-    now = datetime.now(UTC)
+    now, ahead_s = datetime.now(UTC), (task.request.headers or {}).get(AHEAD_HEADER)
     follow_clock(runtime().pool, runtime().clock, now)
-    dispatch_due(runtime().pool, runtime().queue, now)
+    dispatch_due(runtime().pool, runtime().queue, now, runtime().pacer, ahead_s)
 
 
 @app.task(name="check_websites")

@@ -84,6 +84,11 @@ class FakeTaskQueue:
     """Tasks that were sent, in order."""
 
     sent: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    looks: int = 0
+
+    def look_soon(self) -> bool:
+        self.looks += 1
+        return True
 
     def send(self, task_name: str, *args: Any, expires_s: float | None = None) -> bool:
         self.sent.append((task_name, args))

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.test import TestCase
 from django.utils import timezone
 
 from core.api.monitors.models import CheckResult, Monitor, WebsiteState
@@ -210,6 +211,31 @@ def test_check_now_makes_it_due_and_tells_the_fleet(alice: Caller, outside: Edge
     assert due is not None
     assert due <= timezone.now()
     assert outside.tasks.sent == [("check_single_website", (site["id"],))]
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "looks"),
+    [
+        ("post ", {"name": "new", "url": "http://shop.test/new"}, 1),
+        ("patch {id}/", {"url": "http://shop.test/other"}, 1),
+        ("patch {id}/", {"interval_s": 30}, 1),
+        ("patch {id}/", {"name": "Store"}, 0),
+        ("post {id}/resume/", {}, 1),
+        ("post {id}/pause/", {}, 0),
+    ],
+)
+def test_what_is_due_sooner_is_looked_for_once_it_is_committed(
+    alice: Caller, outside: Edge, call: str, body: dict[str, Any], looks: int
+) -> None:
+    """Where little is checked, due websites are looked for every four seconds."""
+    site = create(alice)
+    method, path = call.split(" ")
+    if "resume" in path:
+        alice.client.post(f"/api/v1/websites/{site['id']}/pause/")
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        getattr(alice.client, method)(f"/api/v1/websites/{path.format(id=site['id'])}", body, format="json")
+        assert outside.tasks.looks == 0, "who looks now does not see it yet"
+    assert outside.tasks.looks == looks
 
 
 def test_the_last_check_and_the_results_are_shown(alice: Caller) -> None:
