@@ -48,12 +48,16 @@ class Load:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost curve over HTTP, from few to many; one load over HTTPS; probes of the peer."""
+    """The cost curve over HTTP, from few to many; one load over HTTPS; probes of the peer.
+
+    `idle_s`: until a fleet without monitors has loaded what its periodic tasks need and found out that it has little to do; then measured.
+    """
 
     http: tuple[Load, ...]
     restart_at: int
     https: Load
     probes: int
+    idle_s: tuple[int, int]
 
 
 FULL = Plan(
@@ -61,9 +65,14 @@ FULL = Plan(
     restart_at=20_000,
     https=Load("https", 24_000, 60, 60),
     probes=4000,
+    idle_s=(40, 60),
 )
 QUICK = Plan(
-    http=(Load("http", 200, 10, 10), Load("http", 4000, 10, 10)), restart_at=4000, https=Load("https", 2000, 10, 10), probes=800
+    http=(Load("http", 200, 10, 10), Load("http", 4000, 10, 10)),
+    restart_at=4000,
+    https=Load("https", 2000, 10, 10),
+    probes=800,
+    idle_s=(12, 10),
 )
 
 
@@ -72,6 +81,7 @@ def run(quick: bool) -> dict[str, float]:
     plan = QUICK if quick else FULL
     with stack_of_servers() as bench:
         figures = blackbox.probe_cpu_ms(bench.folder, bench.sites, plan.probes)
+        figures |= bench.idle(*plan.idle_s)
         costs = []
         for load in plan.http:
             bench.resize(load)
@@ -125,11 +135,21 @@ class Bench:
         until(self._all_judged, 180 + 2 * load.interval_s, 0.5)
         time.sleep(load.interval_s)
 
+    def idle(self, settle_s: int, measure_s: int) -> dict[str, float]:
+        """What the fleet costs while there is nothing to check, in thousandths of a core."""
+        until(lambda: all("ready" in self.fleet.log(name) for name in self.fleet.processes), 120)
+        time.sleep(settle_s)
+        meter = Meter(self._pids())
+        time.sleep(measure_s)
+        spent, wall_s = meter.spent(), meter.wall_s()
+        del spent["this"]
+        mcores = {f"idle_{name}_mcores": 1000 * value / wall_s for name, value in spent.items()}
+        return {"idle_fleet_mcores": sum(mcores.values()), **mcores}
+
     def measure(self, load: Load) -> dict[str, float]:
         """Run for `load.measure_s`."""
         began = datetime.now(UTC)
-        pids = {**{name: process.pid for name, process in self.fleet.processes.items()}, **self._servers}
-        meter = Meter(pids)
+        meter = Meter(self._pids())
         time.sleep(load.measure_s)
         spent, wall_s = meter.spent(), meter.wall_s()
         del spent["this"]
@@ -168,6 +188,9 @@ class Bench:
             "SELECT sum(pg_total_relation_size(relid)) / (SELECT count(*) FROM check_result) FROM pg_partition_tree('check_result')"
         )
         return float(size)
+
+    def _pids(self) -> dict[str, int]:
+        return {**{name: process.pid for name, process in self.fleet.processes.items()}, **self._servers}
 
     def _all_judged(self) -> bool:
         return self._row("SELECT count(*) FROM website_state WHERE next_check_at IS NOT NULL AND state = 'new'") == (0,)
