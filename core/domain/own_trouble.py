@@ -112,7 +112,7 @@ def excused(result: ProbeResult, began_at: float, network: Spell, resolver: Spel
 
 def missed_window(due_at: datetime, started_at: datetime, interval_s: int) -> datetime | None:
     """When the gap before a check began that started more than an interval late; None where it was in time."""
-    if started_at - due_at <= timedelta(seconds=interval_s):
+    if (started_at - due_at).total_seconds() <= interval_s:
         return None
     return max(due_at, started_at - LONGEST_GAP)
 

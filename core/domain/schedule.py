@@ -19,16 +19,15 @@ _MASK: Final = 2**64 - 1
 
 def phase(monitor_id: int, interval_s: int) -> timedelta:
     """The monitor's own offset within its interval, `0 <= phase < interval`, to the microsecond."""
-    return timedelta(microseconds=_mix(monitor_id) * interval_s * 1_000_000 >> 64)
+    return timedelta(microseconds=_offset(monitor_id, interval_s * 1_000_000))
 
 
 def next_check_at(monitor_id: int, interval_s: int, after: datetime) -> datetime:
     """The monitor's first slot after `after`: strictly later, by at most one interval. `after` is aware."""
     interval = interval_s * 1_000_000
-    offset = phase(monitor_id, interval_s) // MICROSECOND
     elapsed = (after - EPOCH) // MICROSECOND
-    slot = (elapsed - offset) // interval + 1
-    return EPOCH + timedelta(microseconds=slot * interval + offset)
+    since_slot = (elapsed - _offset(monitor_id, interval)) % interval
+    return EPOCH + timedelta(microseconds=elapsed - since_slot + interval)
 
 
 def retry_at(*, attempt: int, retry_interval_s: float, interval_s: float, after: datetime, jitter: float) -> datetime:
@@ -44,6 +43,10 @@ def retry_at(*, attempt: int, retry_interval_s: float, interval_s: float, after:
     growth = RETRY_GROWTH ** min(max(attempt - 1, 0), LONGEST_GROWTH)
     delay = min(retry_interval_s * growth, interval_s)
     return after + timedelta(seconds=delay * (1 - JITTER_SHARE * jitter))
+
+
+def _offset(monitor_id: int, interval_us: int) -> int:
+    return _mix(monitor_id) * interval_us >> 64
 
 
 def _mix(value: int) -> int:
