@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 
 from core.adapters.database import Connection
 from core.adapters.store import websites as store
-from core.adapters.store.websites import ConfigRow, Fence, ResultRow, SavedState, StateRow
+from core.adapters.store.websites import CheckRow, ConfigRow
 from core.domain import website
 from core.domain.outcomes import MonitorState, Outcome, Reason
 from core.domain.own_trouble import missed_window
@@ -53,17 +53,22 @@ class Claim:
 class Job(msgspec.Struct, frozen=True, gc=False):
     """One check to make at `due_at`; its result counts while the lease is ours, which is certain until `leased_until`.
 
-    `failing`: the latest check that counted had failed.
+    `state` is what was remembered when it was loaded. Nobody changes that without ending the lease, so it is still true when the
+    result counts.
     """
 
     monitor: MonitorRef
     policy: Policy
     request: ProbeRequest
     lease_id: UUID
-    config_version: int
     due_at: datetime
     leased_until: datetime
-    failing: bool = False
+    state: WebsiteState = WebsiteState()
+
+    @property
+    def failing(self) -> bool:
+        """Whether the latest check that counted had failed."""
+        return self.state.failures > 0
 
 
 class Finished(msgspec.Struct, frozen=True, gc=False):
@@ -136,6 +141,9 @@ def load(
     What was taken over, paused, deleted or flushed meanwhile is left out.
     """
     rows = store.load(connection, ids=claim.ids, lease_id=claim.lease_id, now=now, margin=margin)
+    if short := [row.monitor_id for row in rows if row.is_short]:
+        ends = store.renew(connection, ids=short, lease_id=claim.lease_id, now=now, margin=margin)
+        rows = [replace(row, leased_until=ends.get(row.monitor_id, row.leased_until)) for row in rows]
     jobs: list[Job] = []
     spoilt: list[Finished] = []
     for row in rows:
@@ -186,15 +194,16 @@ def _apply(connection: Connection, results: Sequence[Finished], now: datetime, d
     once = {done.job.monitor.id: done for done in reversed(results)}
     if len(once) < len(results):
         once = _under_latest_lease(results)
-    states = store.lock_states(
-        connection, [Fence(done.job.monitor.id, done.job.lease_id, done.job.config_version) for done in once.values()]
-    )
-    judged = [(once[monitor_id], _judge(once[monitor_id], row, now, draw())) for monitor_id, row in states.items()]
-    if not judged:
+    judged = [(done, _judge(done, now, draw())) for _, done in sorted(once.items())]
+    saved = store.save_checks(connection, [_check_row(done, step) for done, step in judged])
+    if not saved:
         return Applied(stale=len(results))
+    if len(saved) < len(judged):
+        judged = [(done, step) for done, step in judged if done.job.monitor.id in saved]
     gaps = [(done.job.monitor, gap) for done, _ in judged if (gap := _gap(done))]
-    store.copy_results(connection, [*(_gap_row(*gap) for gap in gaps), *(_result_row(done) for done, _ in judged)])
-    store.save_states(connection, [_saved_state(done, step) for done, step in judged])
+    if gaps:
+        since = [(monitor.id, gap) for monitor, gap in gaps]
+        store.save_gaps(connection, since, outcome=Outcome.UNKNOWN, reason=Reason.MISSED_WINDOW)
     if seen := {done.job.monitor.id: done.result.certificate for done, _ in judged if done.result.certificate is not None}:
         record_chains(connection, seen, now)
     alert_ids = record_transitions(connection, [step.transition for _, step in judged if step.transition], now)
@@ -212,19 +221,10 @@ def _under_latest_lease(results: Sequence[Finished]) -> dict[int, Finished]:
     return latest
 
 
-def _judge(done: Finished, row: StateRow, now: datetime, jitter: float) -> Step:
+def _judge(done: Finished, now: datetime, jitter: float) -> Step:
     result = done.result
     check = Check(result.started_at, result.outcome, result.reason, result.detail)
-    remembered = WebsiteState(
-        MonitorState(row.state),
-        row.failures,
-        row.successes,
-        row.first_failure_at,
-        row.unknown_since,
-        row.last_checked_at,
-        row.changed_at,
-    )
-    return website.step(done.job.monitor, remembered, check, done.job.policy, now=now, jitter=jitter)
+    return website.step(done.job.monitor, done.job.state, check, done.job.policy, now=now, jitter=jitter)
 
 
 def _job(row: ConfigRow, lease_id: UUID, accepted: StatusRanges) -> Job:
@@ -242,10 +242,17 @@ def _job(row: ConfigRow, lease_id: UUID, accepted: StatusRanges) -> Job:
             verify_tls=row.verify_tls,
         ),
         lease_id=lease_id,
-        config_version=row.config_version,
         due_at=row.due_at,
         leased_until=row.leased_until,
-        failing=row.failures > 0,
+        state=WebsiteState(
+            MonitorState(row.state),
+            row.failures,
+            row.successes,
+            row.first_failure_at,
+            row.unknown_since,
+            row.last_checked_at,
+            row.changed_at,
+        ),
     )
 
 
@@ -277,41 +284,26 @@ def _gap(done: Finished) -> datetime | None:
     return missed_window(done.job.due_at, done.result.started_at, done.job.policy.interval_s)
 
 
-def _gap_row(monitor: MonitorRef, since: datetime) -> ResultRow:
-    return ResultRow(monitor.id, since, None, None, None, None, None, Outcome.UNKNOWN, Reason.MISSED_WINDOW, None)
-
-
-def _result_row(done: Finished) -> ResultRow:
-    found = done.result
-    return ResultRow(
-        done.job.monitor.id,
-        found.started_at,
-        found.total_us,
-        found.dns_us,
-        found.connect_us,
-        found.tls_us,
-        found.first_byte_us,
-        found.outcome,
-        found.reason,
-        found.status_code,
-    )
-
-
-def _saved_state(done: Finished, step: Step) -> SavedState:
-    found, state = done.result, step.state
-    return SavedState(
-        done.job.monitor.id,
+def _check_row(done: Finished, step: Step) -> CheckRow:
+    job, found, state = done.job, done.result, step.state
+    return CheckRow(
+        job.monitor.id,
+        job.lease_id,
         state.state,
         state.failures,
         state.successes,
         state.first_failure_at,
         state.unknown_since,
-        state.last_checked_at,
-        state.changed_at,
+        None if state.changed_at == job.state.changed_at else state.changed_at,
         step.next_check_at,
+        found.certificate_not_after,
+        found.started_at,
         found.outcome,
         found.reason,
         found.status_code,
         found.total_us,
-        found.certificate_not_after,
+        found.dns_us,
+        found.connect_us,
+        found.tls_us,
+        found.first_byte_us,
     )

@@ -13,7 +13,7 @@ from core.checker.flush import MANY, Flusher
 from core.domain.outcomes import Outcome
 from core.domain.probes import ProbeRequest
 from core.domain.transitions import MonitorRef
-from core.domain.website import Policy
+from core.domain.website import Policy, WebsiteState
 from core.flows.websites import Applied, Finished, Job
 from tests.waiting import until
 from tests.websites import finished
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def done(number: int) -> Finished:
     monitor = MonitorRef(number, UUID(int=number), UUID(int=0), "website", "shop", "http://x/")
     request = ProbeRequest(number, "http://x/", "GET", 1000, (), True, 5, True)
-    return finished(Job(monitor, Policy(60, 10, 3, 1), request, UUID(int=1), 1, NOW, NOW), NOW)
+    return finished(Job(monitor, Policy(60, 10, 3, 1), request, UUID(int=1), NOW, NOW), NOW)
 
 
 class Store:
@@ -99,7 +99,7 @@ def test_only_what_is_no_news_waits_for_more(outcome: Outcome, failing: bool, aw
     flusher = Flusher(store.store, store.committed.append, lambda _: awaited)
     flusher._pressing = pause  # type: ignore[assignment]  # it has what is used of an event
     item = done(1)
-    flusher.put(Finished(replace(item.job, failing=failing), replace(item.result, outcome=outcome)))
+    flusher.put(Finished(replace(item.job, state=WebsiteState(failures=int(failing))), replace(item.result, outcome=outcome)))
     flusher.start()
     until(lambda: store.committed)
     assert bool(pause.waits) is waits

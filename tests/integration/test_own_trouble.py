@@ -15,7 +15,7 @@ from core.checker.loop import ProbeLoop
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult
 from core.domain.transitions import MonitorRef
-from core.domain.website import Policy
+from core.domain.website import Policy, WebsiteState
 from core.flows.websites import Finished, Job
 from tests.engines import FakeEngine, result
 from tests.waiting import until
@@ -43,10 +43,9 @@ def job(number: int, *, failing: bool = False) -> Job:
         policy=Policy(60, 10, 3, 1),
         request=ProbeRequest(number, "http://x/", "GET", 1000, (range(200, 300),), True, 5, True),
         lease_id=UUID(int=9),
-        config_version=1,
         due_at=now,
         leased_until=now + timedelta(seconds=30),
-        failing=failing,
+        state=WebsiteState(failures=int(failing)),
     )
 
 

@@ -29,7 +29,6 @@ def job(number: int = 1, *, due_in_s: float = 0.0, timeout_ms: int = 1000, lease
         policy=Policy(60, 10, 3, 1),
         request=ProbeRequest(number, "http://x/", "GET", timeout_ms, (range(200, 300),), True, 5, True),
         lease_id=LEASE,
-        config_version=1,
         due_at=now + timedelta(seconds=due_in_s),
         leased_until=now + timedelta(seconds=lease_s),
     )

@@ -1,6 +1,7 @@
 """Claim, load and apply against PostgreSQL: who holds what, what counts, and what follows."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from core.adapters.store import websites as store
 from core.domain.outcomes import Outcome, Reason
 from core.domain.schedule import next_check_at
 from core.flows.websites import Applied, Claim, Finished, Job, apply_results, claim_due, claim_now, hand_back, load
+from tests.waiting import blocked_backends
 from tests.websites import finished, make_website, make_workspace
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -95,7 +97,33 @@ def test_two_claims_at_once_never_share_a_website(database_url: str, connection:
 
 def test_paused_websites_are_not_claimed(connection: psycopg.Connection, monitor_id: int) -> None:
     connection.execute("UPDATE monitor SET paused_at = %s WHERE id = %s", (NOW, monitor_id))
+    assert state_of(connection, monitor_id)["next_check_at"] is None
     assert claim(connection).ids == []
+
+
+def test_a_result_that_waits_for_an_edit_does_not_count(
+    database_url: str, connection: psycopg.Connection, monitor_id: int
+) -> None:
+    [job] = jobs_of(connection)
+    connection.commit()
+
+    def flush() -> Applied:
+        with psycopg.connect(database_url) as worker:
+            return apply(worker, [finished(job, NOW, Outcome.DOWN)], NOW)
+
+    with ThreadPoolExecutor(1) as threads:
+        connection.execute("UPDATE website SET config_version = 2 WHERE monitor_id = %s", (monitor_id,))
+        flushing = threads.submit(flush)
+        blocked_backends(database_url)
+        connection.commit()
+        assert flushing.result(10).stale == 1
+    assert count(connection, "check_result") == 0
+
+
+def test_pausing_voids_the_check_under_way(connection: psycopg.Connection, monitor_id: int) -> None:
+    [job] = jobs_of(connection)
+    connection.execute("UPDATE monitor SET paused_at = %s WHERE id = %s", (NOW, monitor_id))
+    assert apply(connection, [finished(job, NOW)], NOW).stale == 1
 
 
 def test_what_a_dead_worker_held_is_due_again_when_its_lease_ends(connection: psycopg.Connection, monitor_id: int) -> None:
@@ -192,6 +220,34 @@ def test_a_result_of_edited_settings_changes_nothing(connection: psycopg.Connect
     connection.execute("UPDATE website SET config_version = 2 WHERE monitor_id = %s", (monitor_id,))
     assert apply(connection, [finished(job, NOW, Outcome.DOWN)], NOW).stale == 1
     assert state_of(connection, monitor_id)["failures"] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'up'",
+        "failures = 0",
+        "successes = 1",
+        "first_failure_at = NULL",
+        "unknown_since = now()",
+        "last_checked_at = now()",
+        "changed_at = now()",
+    ],
+)
+def test_whoever_changes_what_is_remembered_voids_the_check_under_way(
+    connection: psycopg.Connection, monitor_id: int, change: str
+) -> None:
+    connection.execute("UPDATE website_state SET state = 'down', failures = 3, first_failure_at = %s", (NOW,))
+    [job] = jobs_of(connection)
+    connection.execute(f"UPDATE website_state SET {change}")
+    assert state_of(connection, monitor_id)["lease_id"] is None
+    assert apply(connection, [finished(job, NOW)], NOW).stale == 1
+
+
+def test_a_new_due_time_leaves_the_check_under_way_alone(connection: psycopg.Connection, monitor_id: int) -> None:
+    [job] = jobs_of(connection)
+    connection.execute("UPDATE website_state SET next_check_at = %s, failures = failures", (NOW + timedelta(seconds=5),))
+    assert len(apply(connection, [finished(job, NOW)], NOW).judged) == 1
 
 
 def test_a_result_for_a_paused_website_changes_nothing(connection: psycopg.Connection, monitor_id: int) -> None:

@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def job(number: int) -> Job:
     monitor = MonitorRef(number, UUID(int=number), UUID(int=0), "website", "shop", "http://x/")
     request = ProbeRequest(number, "http://x/", "GET", 1000, (), True, 5, True)
-    return Job(monitor, Policy(60, 10, 3, 1), request, UUID(int=1), 1, NOW, NOW)
+    return Job(monitor, Policy(60, 10, 3, 1), request, UUID(int=1), NOW, NOW)
 
 
 def numbers(taken: list[tuple[Job, float]]) -> list[int]:

@@ -22,7 +22,7 @@ FIRST, SECOND = "http://a.test/", "http://b.test/"
 def finished(**found: Any) -> Finished:
     request = ProbeRequest(1, FIRST, "GET", 1000, (range(200, 300),), True, 5, True)
     monitor = MonitorRef(1, uuid4(), uuid4(), "website", "Shop", FIRST)
-    job = Job(monitor, Policy(60, 10, 3, 1), request, uuid4(), 1, NOW, NOW)
+    job = Job(monitor, Policy(60, 10, 3, 1), request, uuid4(), NOW, NOW)
     return Finished(job, ProbeResult(outcome=Outcome.DOWN, reason=Reason.DNS_NXDOMAIN, started_at=NOW, **found))
 
 

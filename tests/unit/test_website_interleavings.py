@@ -6,6 +6,7 @@ machine on SQL.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from copy import replace
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -16,11 +17,11 @@ import psycopg
 import pytest
 from hypothesis import Phase
 
-from core.adapters.store.websites import ConfigRow, Fence, ResultRow, SavedState, StateRow
-from core.domain.outcomes import Reason
+from core.adapters.store.websites import CheckRow, ConfigRow
+from core.domain.outcomes import MonitorState
 from core.domain.schedule import next_check_at
 from core.domain.transitions import CameUp, Transition, WentDown
-from core.domain.website import Policy
+from core.domain.website import Policy, WebsiteState
 from core.flows import websites as flows
 from core.flows.websites import Claim
 from tests.interleavings import TIMEOUT, Incident, OverFlows, play
@@ -34,8 +35,7 @@ class Row:
 
     policy: Policy
     next_check_at: datetime | None
-    state: StateRow
-    version: int = 1
+    state: WebsiteState = field(default_factory=WebsiteState)
     lease_id: UUID | None = None
     leased_until: datetime | None = None
 
@@ -49,8 +49,11 @@ class Row:
     def end_lease(self) -> None:
         self.lease_id = self.leased_until = None
 
+    def void(self) -> None:
+        self.end_lease()
+
     def forget_counts(self) -> None:
-        self.state = self.state._replace(failures=0, successes=0, first_failure_at=None)
+        self.state = replace(self.state, failures=0, successes=0, first_failure_at=None)
 
 
 @dataclass
@@ -58,7 +61,7 @@ class Store:
     """What `core.adapters.store.websites` and `core.flows.incidents` do, in memory."""
 
     rows: dict[int, Row] = field(default_factory=dict)
-    results: list[ResultRow] = field(default_factory=list)
+    checks: list[int] = field(default_factory=list)
     incidents: dict[int, list[Incident]] = field(default_factory=dict)
 
     def claim_due(
@@ -89,11 +92,18 @@ class Store:
             row = self.rows[monitor_id]
             if row.lease_id != lease_id or row.next_check_at is None or row.leased_until is None:
                 continue
-            ends_at = max(row.next_check_at, now) + TIMEOUT
-            if row.leased_until - margin / 2 < ends_at:
-                row.leased_until = ends_at + margin
-            found.append(config(monitor_id, row, row.next_check_at, row.leased_until))
+            is_short = row.leased_until - margin / 2 < max(row.next_check_at, now) + TIMEOUT
+            found.append(config(monitor_id, row, row.next_check_at, row.leased_until, is_short=is_short))
         return found
+
+    def renew(self, _: object, *, ids: Sequence[int], lease_id: UUID, now: datetime, margin: timedelta) -> dict[int, datetime]:
+        ends = {}
+        for monitor_id in ids:
+            row = self.rows[monitor_id]
+            assert row.lease_id == lease_id
+            assert row.next_check_at
+            row.leased_until = ends[monitor_id] = max(row.next_check_at, now) + TIMEOUT + margin
+        return ends
 
     def release(self, _: object, *, lease_id: UUID, ids: Sequence[int]) -> None:
         for monitor_id in ids:
@@ -112,22 +122,22 @@ class Store:
                 row.leased_until = min(row.leased_until, now + TIMEOUT + 2 * margin)
         return len(self.rows)
 
-    def lock_states(self, _: object, fences: Sequence[Fence]) -> dict[int, StateRow]:
-        rows = self.rows
-        return {fence.monitor_id: rows[fence.monitor_id].state for fence in fences if self.holds(fence, rows[fence.monitor_id])}
+    def holds(self, saved: CheckRow, row: Row) -> bool:
+        return row.lease_id == saved.lease_id and row.next_check_at is not None
 
-    def holds(self, fence: Fence, row: Row) -> bool:
-        return row.lease_id == fence.lease_id and row.version == fence.config_version and row.next_check_at is not None
+    def save_gaps(self, _: object, gaps: Sequence[tuple[int, datetime]], *, outcome: int, reason: int) -> None:
+        """Nobody asks for them here."""
 
-    def copy_results(self, _: object, results: Sequence[ResultRow]) -> None:
-        self.results += results
+    def save_checks(self, _: object, checks: Sequence[CheckRow]) -> set[int]:
+        counted = [saved for saved in checks if self.holds(saved, self.rows[saved.monitor_id])]
+        for saved in counted:
+            self.save(saved, self.rows[saved.monitor_id])
+            self.checks.append(saved.monitor_id)
+        return {saved.monitor_id for saved in counted}
 
-    def save_states(self, _: object, states: Sequence[SavedState]) -> None:
-        for saved in states:
-            row = self.rows[saved.monitor_id]
-            row.state = StateRow._make(saved[: len(StateRow._fields)])
-            row.next_check_at = saved.next_check_at
-            row.end_lease()
+    def save(self, saved: CheckRow, row: Row) -> None:
+        row.state, row.next_check_at = remembered(saved, row.state), saved.next_check_at
+        row.end_lease()
 
     def record_transitions(self, _: object, transitions: Sequence[Transition], now: datetime) -> list[UUID]:
         for transition in transitions:
@@ -140,7 +150,19 @@ class Store:
         return []
 
 
-def config(monitor_id: int, row: Row, due_at: datetime, leased_until: datetime) -> ConfigRow:
+def remembered(saved: CheckRow, before: WebsiteState) -> WebsiteState:
+    return WebsiteState(
+        MonitorState(saved.state),
+        saved.failures,
+        saved.successes,
+        saved.first_failure_at,
+        saved.unknown_since,
+        saved.checked_at,
+        saved.changed_at or before.changed_at,
+    )
+
+
+def config(monitor_id: int, row: Row, due_at: datetime, leased_until: datetime, *, is_short: bool) -> ConfigRow:
     return ConfigRow(
         monitor_id=monitor_id,
         uid=UUID(int=monitor_id),
@@ -157,12 +179,18 @@ def config(monitor_id: int, row: Row, due_at: datetime, leased_until: datetime) 
         follow_redirects=True,
         max_redirects=5,
         verify_tls=True,
-        config_version=row.version,
         options=None,
         sealed_options=None,
         due_at=due_at,
         leased_until=leased_until,
+        is_short=is_short,
+        state=row.state.state,
         failures=row.state.failures,
+        successes=row.state.successes,
+        first_failure_at=row.state.first_failure_at,
+        unknown_since=row.state.unknown_since,
+        last_checked_at=row.state.last_checked_at,
+        changed_at=row.state.changed_at,
     )
 
 
@@ -186,7 +214,7 @@ class MemoryWorld(OverFlows):
 
     def add(self, policy: Policy, now: datetime) -> int:
         monitor_id = len(self._store.rows) + 1
-        self._store.rows[monitor_id] = Row(policy, now, StateRow(monitor_id, "new", 0, 0, None, None, None, None))
+        self._store.rows[monitor_id] = Row(policy, now)
         self._store.incidents[monitor_id] = []
         return monitor_id
 
@@ -195,8 +223,7 @@ class MemoryWorld(OverFlows):
 
     def edit(self, monitor_id: int, now: datetime, *, request: bool) -> None:
         row = self._store.rows[monitor_id]
-        row.version += 1
-        row.end_lease()
+        row.void()
         if request:
             row.forget_counts()
         if row.next_check_at is not None:
@@ -205,7 +232,7 @@ class MemoryWorld(OverFlows):
     def pause(self, monitor_id: int, now: datetime) -> None:
         row = self._store.rows[monitor_id]
         row.next_check_at = None
-        row.end_lease()
+        row.void()
         row.forget_counts()
 
     def resume(self, monitor_id: int, now: datetime) -> None:
@@ -215,7 +242,7 @@ class MemoryWorld(OverFlows):
         return self._store.incidents[monitor_id]
 
     def checks(self, monitor_id: int) -> int:
-        return sum(row.monitor_id == monitor_id and row.reason != Reason.MISSED_WINDOW for row in self._store.results)
+        return self._store.checks.count(monitor_id)
 
     def close(self) -> None:
         self._patches.close()
@@ -225,23 +252,18 @@ def test_any_interleaving_gives_the_incidents_of_the_checks_in_order() -> None:
     play(lambda: MemoryWorld(Store()), max_examples=200)
 
 
-def _without_the_lease(self: Store, fence: Fence, row: Row) -> bool:
-    return row.version == fence.config_version and row.next_check_at is not None
+def _keep_the_lease(self: Store, saved: CheckRow, row: Row) -> None:
+    row.state, row.next_check_at = remembered(saved, row.state), saved.next_check_at
 
 
-def _keep_the_lease(self: Store, _: object, states: Sequence[SavedState]) -> None:
-    for saved in states:
-        row = self.rows[saved.monitor_id]
-        row.state, row.next_check_at = StateRow._make(saved[: len(StateRow._fields)]), saved.next_check_at
-
-
-BREAKAGES: dict[str, tuple[type[Store], str, Callable[..., Any]]] = {
-    "results count without their lease": (Store, "holds", _without_the_lease),
-    "results count while paused": (Store, "holds", lambda self, fence, row: row.lease_id in (fence.lease_id, None)),
-    "a stored result leaves its lease": (Store, "save_states", _keep_the_lease),
+BREAKAGES: dict[str, tuple[type[Any], str, Callable[..., Any]]] = {
+    "results count without their lease": (Store, "holds", lambda self, saved, row: row.next_check_at is not None),
+    "results count while paused": (Store, "holds", lambda self, saved, row: row.lease_id in (saved.lease_id, None)),
+    "a stored result leaves its lease": (Store, "save", _keep_the_lease),
+    "an edit leaves the lease": (Row, "void", lambda self: None),
     "claims take what others hold": (Store, "is_free", lambda self, row, now: True),
     "claims wait for ever for what others hold": (Store, "is_free", lambda self, row, now: row.leased_until is None),
-    "nothing ever counts": (Store, "holds", lambda self, fence, row: False),
+    "nothing ever counts": (Store, "holds", lambda self, saved, row: False),
 }
 
 

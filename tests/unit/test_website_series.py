@@ -23,7 +23,7 @@ def monitor(number: int, name: str = "shop") -> MonitorRef:
 
 def checked(of: MonitorRef, outcome: Outcome = Outcome.UP, **found: Any) -> Applied:
     request = ProbeRequest(of.id, of.target, "GET", 1000, (), True, 5, True)
-    job = Job(of, Policy(60, 10, 3, 1), request, UUID(int=1), 1, NOW, NOW)
+    job = Job(of, Policy(60, 10, 3, 1), request, UUID(int=1), NOW, NOW)
     return Applied(judged=[(finished(job, NOW, outcome, **found), Step(WebsiteState(), None, None, NOW))])
 
 

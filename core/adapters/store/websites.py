@@ -1,7 +1,7 @@
 """Websites in SQL: claims under a lease, configurations, results and hot states. Every function works inside the caller's transaction.
 
 A row is being checked while `lease_id` is set and `leased_until` is ahead. `next_check_at` is null while the website is paused. Only
-`save_states` moves `next_check_at` on, so what a dead worker held becomes due again when its lease ends.
+`save_checks` moves `next_check_at` on, so what a dead worker held becomes due again when its lease ends.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,20 +14,18 @@ import msgspec
 from core.adapters.database import Connection
 
 CLAIM_DUE: Final = """
-    WITH due AS MATERIALIZED (
-        SELECT s.monitor_id, w.timeout_ms
-        FROM website_state s JOIN website w USING (monitor_id) JOIN monitor m ON m.id = s.monitor_id
-        WHERE s.next_check_at <= %(now)s::timestamptz + %(horizon)s::interval
-          AND (s.leased_until IS NULL OR s.leased_until <= %(now)s::timestamptz) AND m.paused_at IS NULL
-        ORDER BY s.next_check_at
-        LIMIT %(limit)s::int
-        FOR UPDATE OF s SKIP LOCKED
-    )
     UPDATE website_state s
     SET lease_id = %(lease_id)s::uuid,
-        leased_until = greatest(s.next_check_at, %(now)s::timestamptz) + d.timeout_ms * interval '1 millisecond' + %(margin)s::interval
-    FROM due d
-    WHERE s.monitor_id = d.monitor_id
+        leased_until = greatest(s.next_check_at, %(now)s::timestamptz) + %(margin)s::interval
+            + (SELECT w.timeout_ms FROM website w WHERE w.monitor_id = s.monitor_id) * interval '1 millisecond'
+    WHERE s.ctid = ANY(ARRAY(
+        SELECT due.ctid FROM website_state due
+        WHERE due.next_check_at <= %(now)s::timestamptz + %(horizon)s::interval
+          AND (due.leased_until IS NULL OR due.leased_until <= %(now)s::timestamptz)
+        ORDER BY due.next_check_at
+        LIMIT %(limit)s::int
+        FOR UPDATE SKIP LOCKED
+    ))
     RETURNING s.monitor_id, s.next_check_at
 """
 
@@ -42,26 +40,27 @@ CLAIM_NOW: Final = """
 """
 
 LOAD: Final = """
-    WITH wanted AS MATERIALIZED (
-        SELECT s.monitor_id, greatest(s.next_check_at, %(now)s::timestamptz) + w.timeout_ms * interval '1 millisecond' AS ends_at
-        FROM website_state s JOIN website w USING (monitor_id)
-        WHERE s.monitor_id = ANY(%(ids)s::bigint[]) AND s.lease_id = %(lease_id)s::uuid
-          AND s.leased_until - %(margin)s::interval / 2
-            < greatest(s.next_check_at, %(now)s::timestamptz) + w.timeout_ms * interval '1 millisecond'
+    SELECT s.monitor_id, m.uid, m.workspace_id, m.name, w.url, w.method, w.interval_s, w.retry_interval_s, w.timeout_ms,
+           w.failure_threshold, w.recovery_threshold, w.accepted_status, w.follow_redirects, w.max_redirects, w.verify_tls,
+           w.options::text, w.sealed_options, s.next_check_at, s.leased_until,
+           s.leased_until - %(margin)s::interval / 2
+               < greatest(s.next_check_at, %(now)s::timestamptz) + w.timeout_ms * interval '1 millisecond',
+           s.state, s.failures, s.successes, s.first_failure_at, s.unknown_since, s.last_checked_at, s.changed_at
+    FROM website_state s JOIN website w USING (monitor_id) JOIN monitor m ON m.id = s.monitor_id
+    WHERE s.monitor_id = ANY(%(ids)s::bigint[]) AND s.lease_id = %(lease_id)s::uuid AND s.next_check_at IS NOT NULL
+"""
+
+RENEW: Final = """
+    UPDATE website_state s
+    SET leased_until = greatest(s.next_check_at, %(now)s::timestamptz) + held.timeout_ms * interval '1 millisecond' + %(margin)s::interval
+    FROM (
+        SELECT s.monitor_id, w.timeout_ms FROM website_state s JOIN website w USING (monitor_id)
+        WHERE s.monitor_id = ANY(%(ids)s::bigint[]) AND s.lease_id = %(lease_id)s::uuid AND s.next_check_at IS NOT NULL
         ORDER BY s.monitor_id
         FOR UPDATE OF s
-    ), renewed AS (
-        UPDATE website_state s SET leased_until = wanted.ends_at + %(margin)s::interval
-        FROM wanted WHERE s.monitor_id = wanted.monitor_id
-        RETURNING s.monitor_id, s.leased_until
-    )
-    SELECT m.id, m.uid, m.workspace_id, m.name, w.url, w.method, w.interval_s, w.retry_interval_s, w.timeout_ms, w.failure_threshold,
-           w.recovery_threshold, w.accepted_status, w.follow_redirects, w.max_redirects, w.verify_tls, w.config_version,
-           w.options::text, w.sealed_options,
-           s.next_check_at, coalesce(r.leased_until, s.leased_until), s.failures
-    FROM website_state s JOIN website w USING (monitor_id) JOIN monitor m ON m.id = s.monitor_id LEFT JOIN renewed r USING (monitor_id)
-    WHERE s.monitor_id = ANY(%(ids)s::bigint[]) AND s.lease_id = %(lease_id)s::uuid
-      AND s.next_check_at IS NOT NULL AND m.paused_at IS NULL
+    ) AS held
+    WHERE s.monitor_id = held.monitor_id
+    RETURNING s.monitor_id, s.leased_until
 """
 
 RELEASE: Final = """
@@ -106,39 +105,41 @@ AFTER_A_JUMP_BACK: Final = """
     WHERE s.monitor_id = o.monitor_id
 """
 
-LOCK_STATES: Final = """
-    SELECT s.monitor_id, s.state, s.failures, s.successes, s.first_failure_at, s.unknown_since, s.last_checked_at, s.changed_at
-    FROM unnest(%(ids)s::bigint[], %(lease_ids)s::uuid[], %(config_versions)s::int[]) AS f (monitor_id, lease_id, config_version)
-    JOIN website_state s ON s.monitor_id = f.monitor_id AND s.lease_id = f.lease_id
-    JOIN website w ON w.monitor_id = f.monitor_id AND w.config_version = f.config_version
-    WHERE s.next_check_at IS NOT NULL
-    ORDER BY s.monitor_id
-    FOR UPDATE OF s
+SAVE_CHECKS: Final = """
+    WITH saved AS (
+        UPDATE website_state s
+        SET state = u.state, failures = u.failures, successes = u.successes, first_failure_at = u.first_failure_at,
+            unknown_since = u.unknown_since, last_checked_at = u.checked_at, changed_at = coalesce(u.changed_at, s.changed_at),
+            next_check_at = u.next_check_at, last_outcome = u.outcome, last_reason = u.reason,
+            last_status_code = u.status_code, last_total_us = u.total_us,
+            certificate_not_after = coalesce(u.certificate_not_after, s.certificate_not_after),
+            lease_id = NULL, leased_until = NULL
+        FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+                    %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::smallint[], %s::smallint[], %s::smallint[], %s::int[],
+                    %s::int[], %s::int[], %s::int[], %s::int[])
+          AS u (monitor_id, lease_id, state, failures, successes, first_failure_at, unknown_since, changed_at,
+                next_check_at, certificate_not_after, checked_at, outcome, reason, status_code, total_us,
+                dns_us, connect_us, tls_us, first_byte_us)
+        WHERE s.monitor_id = u.monitor_id AND s.lease_id = u.lease_id AND s.next_check_at IS NOT NULL
+        RETURNING u.*
+    )
+    INSERT INTO check_result (monitor_id, checked_at, total_us, dns_us, connect_us, tls_us, first_byte_us, outcome, reason, status_code)
+    SELECT monitor_id, checked_at, total_us, dns_us, connect_us, tls_us, first_byte_us, outcome, reason, status_code FROM saved
+    RETURNING monitor_id
 """
 
-COPY_RESULTS: Final = """
-    COPY check_result (monitor_id, checked_at, total_us, dns_us, connect_us, tls_us, first_byte_us, outcome, reason, status_code)
-    FROM STDIN
-"""
-
-SAVE_STATES: Final = """
-    UPDATE website_state s
-    SET state = u.state, failures = u.failures, successes = u.successes, first_failure_at = u.first_failure_at,
-        unknown_since = u.unknown_since, last_checked_at = u.last_checked_at, changed_at = u.changed_at,
-        next_check_at = u.next_check_at, last_outcome = u.last_outcome, last_reason = u.last_reason,
-        last_status_code = u.last_status_code, last_total_us = u.last_total_us,
-        certificate_not_after = coalesce(u.certificate_not_after, s.certificate_not_after),
-        lease_id = NULL, leased_until = NULL
-    FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
-                %s::timestamptz[], %s::timestamptz[], %s::smallint[], %s::smallint[], %s::smallint[], %s::int[], %s::timestamptz[])
-      AS u (monitor_id, state, failures, successes, first_failure_at, unknown_since, last_checked_at,
-            changed_at, next_check_at, last_outcome, last_reason, last_status_code, last_total_us, certificate_not_after)
-    WHERE s.monitor_id = u.monitor_id
+SAVE_GAPS: Final = """
+    INSERT INTO check_result (monitor_id, checked_at, outcome, reason)
+    SELECT u.monitor_id, u.since, %(outcome)s::smallint, %(reason)s::smallint
+    FROM unnest(%(ids)s::bigint[], %(since)s::timestamptz[]) AS u (monitor_id, since)
 """
 
 
 class ConfigRow(msgspec.Struct, frozen=True, gc=False):
-    """A website to check, and until when the lease on it lasts. `timeout_ms` covers the whole check."""
+    """A website to check, and what is remembered of it. `timeout_ms` covers the whole check.
+
+    The lease lasts until `leased_until`, which `is_short` where a check that begins now would outlast it but for a moment.
+    """
 
     monitor_id: int
     uid: UUID
@@ -155,26 +156,11 @@ class ConfigRow(msgspec.Struct, frozen=True, gc=False):
     follow_redirects: bool
     max_redirects: int
     verify_tls: bool
-    config_version: int
     options: str | None
     sealed_options: str | None
     due_at: datetime
     leased_until: datetime
-    failures: int
-
-
-class Fence(NamedTuple):
-    """What must still be true of a website for a result to count: nobody else has it, and it is still the same check."""
-
-    monitor_id: int
-    lease_id: UUID
-    config_version: int
-
-
-class StateRow(NamedTuple):
-    """The remembered part of a locked state."""
-
-    monitor_id: int
+    is_short: bool
     state: str
     failures: int
     successes: int
@@ -184,38 +170,31 @@ class StateRow(NamedTuple):
     changed_at: datetime | None
 
 
-class ResultRow(NamedTuple):
-    """A row of `check_result`, in the order of `COPY_RESULTS`; times in microseconds."""
+class CheckRow(NamedTuple):
+    """A check, the lease that it was made under, and the state after it, in the order of `SAVE_CHECKS`; `_us` are microseconds.
+
+    `changed_at` and `certificate_not_after` are None where they stay as they are.
+    """
 
     monitor_id: int
+    lease_id: UUID
+    state: str
+    failures: int
+    successes: int
+    first_failure_at: datetime | None
+    unknown_since: datetime | None
+    changed_at: datetime | None
+    next_check_at: datetime
+    certificate_not_after: datetime | None
     checked_at: datetime
+    outcome: int
+    reason: int
+    status_code: int | None
     total_us: int | None
     dns_us: int | None
     connect_us: int | None
     tls_us: int | None
     first_byte_us: int | None
-    outcome: int
-    reason: int
-    status_code: int | None
-
-
-class SavedState(NamedTuple):
-    """A state after a check, in the order of `SAVE_STATES`."""
-
-    monitor_id: int
-    state: str
-    failures: int
-    successes: int
-    first_failure_at: datetime | None
-    unknown_since: datetime | None
-    last_checked_at: datetime | None
-    changed_at: datetime | None
-    next_check_at: datetime
-    last_outcome: int
-    last_reason: int
-    last_status_code: int | None
-    last_total_us: int | None
-    certificate_not_after: datetime | None
 
 
 def claim_due(
@@ -239,9 +218,16 @@ def claim_now(connection: Connection, *, uid: UUID, lease_id: UUID, now: datetim
 
 
 def load(connection: Connection, *, ids: Sequence[int], lease_id: UUID, now: datetime, margin: timedelta) -> list[ConfigRow]:
-    """The configurations of the websites whose lease is still `lease_id`; a lease that has grown short is renewed."""
-    rows = connection.execute(LOAD, {"ids": list(ids), "lease_id": lease_id, "now": now, "margin": margin}).fetchall()
+    """The configurations and remembered states of the websites whose lease is still `lease_id`."""
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(LOAD, {"ids": list(ids), "lease_id": lease_id, "now": now, "margin": margin}).fetchall()
     return [ConfigRow(*row) for row in rows]
+
+
+def renew(connection: Connection, *, ids: Sequence[int], lease_id: UUID, now: datetime, margin: timedelta) -> dict[int, datetime]:
+    """Have leases that are still `lease_id` last for a check that begins `now`; returns their ends, by id."""
+    rows = connection.execute(RENEW, {"ids": list(ids), "lease_id": lease_id, "now": now, "margin": margin}).fetchall()
+    return dict(rows)
 
 
 def release(connection: Connection, *, lease_id: UUID, ids: Sequence[int]) -> None:
@@ -260,29 +246,16 @@ def realign(connection: Connection, *, now: datetime, jump_s: float, margin: tim
     return connection.execute(AFTER_A_JUMP_BACK, {"now": now, "margin": margin}).rowcount
 
 
-def lock_states(connection: Connection, fences: Sequence[Fence]) -> dict[int, StateRow]:
-    """Lock, in id order, and read the states whose fence still holds."""
-    rows = connection.execute(
-        LOCK_STATES,
-        {
-            "ids": _array(fence.monitor_id for fence in fences),
-            "lease_ids": _array(fence.lease_id for fence in fences),
-            "config_versions": _array(fence.config_version for fence in fences),
-        },
-    ).fetchall()
-    return {row[0]: StateRow(*row) for row in rows}
+def save_checks(connection: Connection, checks: Sequence[CheckRow]) -> set[int]:
+    """Store checks, in the order given, where the lease still holds, schedule the next ones and end the leases; returns whose."""
+    rows = connection.execute(SAVE_CHECKS, [_array(column) for column in zip(*checks, strict=True)]).fetchall()
+    return {row[0] for row in rows}
 
 
-def copy_results(connection: Connection, results: Sequence[ResultRow]) -> None:
-    """Append check results."""
-    lines = ["\t".join(["\\N" if value is None else str(value) for value in result]) + "\n" for result in results]
-    with connection.cursor() as cursor, cursor.copy(COPY_RESULTS) as copy:
-        copy.write("".join(lines))
-
-
-def save_states(connection: Connection, states: Sequence[SavedState]) -> None:
-    """Write locked states back, schedule their next checks and end their leases."""
-    connection.execute(SAVE_STATES, [_array(column) for column in zip(*states, strict=True)])
+def save_gaps(connection: Connection, gaps: Sequence[tuple[int, datetime]], *, outcome: int, reason: int) -> None:
+    """Store a result for each of these websites at the time since when it was not checked."""
+    ids, since = zip(*gaps, strict=True)
+    connection.execute(SAVE_GAPS, {"ids": _array(ids), "since": _array(since), "outcome": outcome, "reason": reason})
 
 
 def _array(values: Iterable[int | str | UUID | datetime | None]) -> str:
