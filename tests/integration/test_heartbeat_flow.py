@@ -19,6 +19,7 @@ from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, pin
 from core.contracts.heartbeat_table import HeartbeatItem, PendingItem, PingItem
 from core.contracts.names import Names
 from core.domain.heartbeat import HeartbeatState
+from core.domain.heartbeat_runs import WITHOUT_ID, Run, Runs
 from core.domain.heartbeat_watch import EdgeStamp, EdgeState, Projection
 from core.domain.transitions import CameUp, WentDown
 from core.flows.heartbeats import SWEEP_AFTER, apply_pings, judge_due, judge_one, sweep_pending
@@ -28,6 +29,7 @@ from tests.heartbeats import make_heartbeat, minutes, pinged
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WORKSPACE = UUID("0190f5c2-0000-7000-8000-000000000000")
+RUN = UUID("6f1c2a34-5b6d-4e7f-8a90-b1c2d3e4f506")
 
 
 @pytest.fixture
@@ -182,7 +184,7 @@ def test_silence_opens_an_incident_and_a_ping_ends_it(
     assert [type(transition) for transition in missed.transitions] == [WentDown]
     [incident] = connection.execute("SELECT began_at, detail, resolved_at FROM incident").fetchall()
     assert (incident[0], incident[2]) == (NOON + minutes(65), None)
-    assert incident[1].startswith("expected at 2026-11-23 13:00:00 UTC (every 1 h)")
+    assert incident[1].startswith("expected at 13:00 UTC (every 1 h), grace 5 min, last ping 12:00")
     connection.commit()
     assert judge_due(pool, table, NOON + minutes(99)).transitions == [], "missed once is missed"
     back = apply_pings(connection, [pinged(uid, 2, NOON + minutes(100))], NOON + minutes(100))
@@ -297,15 +299,25 @@ def test_provision_rebuild_remove(table: HeartbeatTable, uid: UUID) -> None:
     table.provision(uid, WORKSPACE)
     at_edge(uid, 7, fail=NOON)
     table.provision(uid, WORKSPACE)
-    assert table.latest([uid])[uid] == EdgeState(7, fail=EdgeStamp(NOON, 7))
+    assert table.latest([uid])[uid] == EdgeState(7, fail=EdgeStamp(NOON, 7), end_sequence=7)
     behind = HeartbeatState(last_sequence=3, verdict_sequence=3, last_success_at=NOON)
     assert table.rebuild([Projection(uid, WORKSPACE, 1, behind)]) == 0
     assert table.latest([uid])[uid].sequence == 7
-    ahead = HeartbeatState(last_sequence=12, verdict_sequence=11, start_sequence=12, last_success_at=NOON, last_start_at=NOON)
+    runs = Runs({WITHOUT_ID: Run(12, NOON), str(RUN): Run(10, NOON - minutes(1))})
+    ahead = HeartbeatState(
+        last_sequence=12,
+        verdict_sequence=11,
+        success_sequence=11,
+        end_sequence=9,
+        start_sequence=12,
+        last_success_at=NOON,
+        runs=runs,
+    )
     other = uuid4()
     assert table.rebuild([Projection(uid, WORKSPACE, 1, ahead), Projection(other, WORKSPACE, 1, HeartbeatState())]) == 2
     found = table.latest([uid, other, uuid4()])
     assert (found[uid].success, found[uid].start) == (EdgeStamp(NOON, 11), EdgeStamp(NOON, 12))
+    assert (found[uid].end_sequence, found[uid].open_runs()) == (9, runs.open)
     assert found[uid].sequence > 12
     assert found[other] == EdgeState(0)
     assert table.known() == {uid, other}
