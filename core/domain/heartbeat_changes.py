@@ -21,9 +21,16 @@ def resumed(state: HeartbeatState, schedule: Schedule, now: datetime) -> Heartbe
     return expecting(replace(fresh, anchor_at=now), schedule)
 
 
-def rescheduled(state: HeartbeatState, schedule: Schedule, now: datetime) -> HeartbeatState:
-    """With another schedule. It counts from the last ping, but gives the job at least its grace from now to meet it."""
-    moved = expecting(state, schedule)
+def rescheduled(state: HeartbeatState, before: Schedule, after: Schedule, now: datetime) -> HeartbeatState:
+    """With another schedule. Other times count from the last ping, but give the job at least its grace from now to meet them."""
+    if _times(before) == _times(after):
+        return state
+    moved = expecting(state, after)
     if moved.deadline_at is None:
         return moved
-    return replace(moved, deadline_at=max(moved.deadline_at, now + schedule.grace))
+    return replace(moved, deadline_at=max(moved.deadline_at, now + after.grace))
+
+
+def _times(schedule: Schedule) -> tuple[object, ...]:
+    """What a deadline follows from."""
+    return schedule.recurrence, schedule.grace_s, schedule.early_s, schedule.max_run_s

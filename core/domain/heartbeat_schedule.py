@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from core.domain.recurrence import Cron, OnCalendar, Period, Recurrence, next_due
+from core.domain.recurrence import Cron, OnCalendar, Period, Recurrence, next_due, upcoming
 
 EARLY_SHARE: Final = 0.1
 EARLY_AT_MOST: Final = timedelta(seconds=60)
@@ -77,11 +77,14 @@ class Schedule:
 
         One that comes a little early is that of the time to come, unless it is nearer to the one before: then it is the late ping of that.
         """
-        due = next_due(self.recurrence, at)
+        times = upcoming(self.recurrence, at)
+        due = next(times, None)
         if due is None or isinstance(self.recurrence, Period):
             return due
-        following = next_due(self.recurrence, due)
         ahead = due - at
+        if ahead > self._early_at_most:
+            return due
+        following = next(times, None)
         if ahead > self._early(due, following):
             return due
         nearest = next_due(self.recurrence, at - ahead - timedelta(microseconds=1))
@@ -93,10 +96,14 @@ class Schedule:
             return timedelta()
         return self._early(due, next_due(self.recurrence, due))
 
+    @property
+    def _early_at_most(self) -> timedelta:
+        return EARLY_AT_MOST if self.early_s is None else timedelta(seconds=self.early_s)
+
     def _early(self, due: datetime, following: datetime | None) -> timedelta:
-        if self.early_s is not None:
-            return timedelta(seconds=self.early_s)
-        return min((following - due) * EARLY_SHARE, EARLY_AT_MOST) if following else EARLY_AT_MOST
+        if self.early_s is not None or following is None:
+            return self._early_at_most
+        return min((following - due) * EARLY_SHARE, EARLY_AT_MOST)
 
 
 def every(period_s: int, grace_s: int) -> Schedule:

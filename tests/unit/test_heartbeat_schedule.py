@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.checker.configuration import beat_schedule
 from core.domain.heartbeat import Heartbeat, HeartbeatState, PingFact, PingKind
 from core.domain.heartbeat_changes import paused, rescheduled, resumed
 from core.domain.heartbeat_schedule import Schedule, every
@@ -221,10 +222,11 @@ def test_resuming_by_hand_starts_anew() -> None:
 
 def test_another_schedule_counts_from_the_last_ping_with_its_grace_from_now() -> None:
     up, _ = after([ping(1, "success", 0)])
-    assert rescheduled(up.state, every(7200, 300), at(10)).deadline_at == at(125)
-    assert rescheduled(up.state, every(60, 300), at(10)).deadline_at == at(15)
-    assert rescheduled(HeartbeatState(), every(60, 300), at(10)) == HeartbeatState()
-    daily = rescheduled(up.state, NOON_IN_RIGA, at(10))
+    assert rescheduled(up.state, HOURLY, every(7200, 300), at(10)).deadline_at == at(125)
+    assert rescheduled(up.state, HOURLY, every(60, 300), at(10)).deadline_at == at(15)
+    assert rescheduled(HeartbeatState(), HOURLY, every(60, 300), at(10)) == HeartbeatState()
+    assert rescheduled(up.state, HOURLY, replace(HOURLY, sticky_pause=True, failure_threshold=2), at(64)) == up.state
+    daily = rescheduled(up.state, HOURLY, NOON_IN_RIGA, at(10))
     assert daily.due_at == utc("2026-11-24 10:00:00")
 
 
@@ -247,3 +249,9 @@ def test_whoever_is_missed_was_due_since_its_last_ping(schedule: Schedule, secon
     assert isinstance(verdict, Missed)
     assert verdict.transition
     assert ping_at < verdict.window_until == deadline
+
+
+def test_a_missed_ping_is_found_within_eight_seconds() -> None:
+    """The detector waits for the margin and comes by its tick; two seconds are left for it to look and to write."""
+    tick = beat_schedule["check_due_heartbeats"]["schedule"]
+    assert MARGIN.total_seconds() + tick <= 6

@@ -12,9 +12,12 @@ from core.domain.heartbeat import Failure, Heartbeat, HeartbeatState
 from core.domain.heartbeat_runs import NO_RUNS, Run, Runs
 from core.domain.heartbeat_schedule import Schedule
 from core.domain.outcomes import MonitorState
-from core.domain.recurrence import Cron, OnCalendar, Period, Recurrence
+from core.domain.recurrence import Cron, OnCalendar, Period, Recurrence, usual_gap
 from core.domain.schedule import EPOCH, MICROSECOND
 from core.domain.transitions import MonitorRef
+
+DAY_S: Final = 86_400
+YEAR_S: Final = 365 * DAY_S
 
 COLUMNS: Final = SQL("""
     m.id, m.uid, m.workspace_id, m.name, m.paused_at,
@@ -59,6 +62,17 @@ def recurrence_of(kind: str, period_s: int, expression: str, time_zone: str) -> 
             return OnCalendar(expression, zone)
         case _:
             return Period(period_s, zone)
+
+
+def recurrence_columns(recurrence: Recurrence, now: datetime) -> dict[str, Any]:
+    """The columns of a heartbeat that say when. `now` is from when on it is looked how often that is."""
+    time_zone = recurrence.zone.key
+    if isinstance(recurrence, Period):
+        return {"schedule_kind": "period", "period_s": recurrence.seconds, "schedule": "", "time_zone": time_zone}
+    kind, expression = "cron" if isinstance(recurrence, Cron) else "oncalendar", recurrence.expression
+    gap = usual_gap(recurrence, now)
+    period_s = min(round(gap.total_seconds()), YEAR_S) if gap else DAY_S
+    return {"schedule_kind": kind, "period_s": period_s, "schedule": expression, "time_zone": time_zone}
 
 
 def heartbeat_of(row: Sequence[Any]) -> Heartbeat:

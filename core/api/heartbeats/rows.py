@@ -1,7 +1,9 @@
 """Between Django's rows and the domain: the same values that `core.adapters.store.heartbeats` reads and writes."""
 
 from dataclasses import fields
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
 
 from core.adapters.store.heartbeat_rows import failures_of, recurrence_of, runs_of
 from core.api.monitors.models import Heartbeat, HeartbeatState, Monitor
@@ -12,6 +14,19 @@ from core.domain.transitions import MonitorRef
 
 _TRANSLATED: Final = frozenset({"state", "runs", "failures"})
 _PLAIN: Final = tuple(field.name for field in fields(domain.HeartbeatState) if field.name not in _TRANSLATED)
+
+
+class OpenRun(NamedTuple):
+    """A run under way; `rid` is None where the job sends no run ids."""
+
+    rid: UUID | None
+    started_at: datetime
+
+
+def open_runs(row: HeartbeatState) -> list[OpenRun]:
+    """The runs under way, in the order of their starts."""
+    runs = runs_of(row.runs).open.items()
+    return sorted((OpenRun(UUID(rid) if rid else None, run.at) for rid, run in runs), key=lambda run: run.started_at)
 
 
 def schedule_of(row: Heartbeat) -> Schedule:

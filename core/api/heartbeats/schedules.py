@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from core.adapters.store.heartbeat_rows import recurrence_columns
 from core.api.monitors.models import Heartbeat, ScheduleKind
 from core.api.monitors.services import COMMON_FIELDS
 from core.api.problems import FieldError
-from core.domain.recurrence import BadRecurrence, Cron, OnCalendar, Period, Recurrence, next_due, scheduled, usual_gap
+from core.domain.recurrence import BadRecurrence, Period, Recurrence, next_due, scheduled
 
 RECURRENCE: Final = frozenset({"schedule_kind", "period_s", "schedule", "time_zone"})
-DAY_S: Final = 86_400
-YEAR_S: Final = 365 * DAY_S
 
 
 def new_columns(values: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def changed_columns(before: Heartbeat, changes: Mapping[str, Any], now: datetime
     """
     columns = {name: value for name, value in changes.items() if name not in COMMON_FIELDS | RECURRENCE}
     if changes.keys() & RECURRENCE:
-        columns |= recurrence_columns(before, changes, now)
+        columns |= recurrence_columns(asked_recurrence(before, changes, now), now)
     least = columns.get("min_run_s", before.min_run_s)
     most = columns.get("max_run_s", before.max_run_s)
     if most is None:
@@ -40,26 +39,6 @@ def changed_columns(before: Heartbeat, changes: Mapping[str, Any], now: datetime
     if least > most:
         raise FieldError("min_run_s", "too_long", f"is more than a run may take ({most} s: `max_run_s`, or else the grace)")
     return columns
-
-
-def recurrence_columns(before: Heartbeat, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """The columns that say when.
-
-    Raises:
-        FieldError: that is no schedule.
-    """
-    recurrence = asked_recurrence(before, changes, now)
-    time_zone = recurrence.zone.key
-    match recurrence:
-        case Period(seconds):
-            return {"schedule_kind": ScheduleKind.PERIOD, "period_s": seconds, "schedule": "", "time_zone": time_zone}
-        case Cron(expression):
-            kind = ScheduleKind.CRON
-        case OnCalendar(expression):
-            kind = ScheduleKind.ONCALENDAR
-    gap = usual_gap(recurrence, now)
-    period_s = min(round(gap.total_seconds()), YEAR_S) if gap else DAY_S
-    return {"schedule_kind": kind, "period_s": period_s, "schedule": expression, "time_zone": time_zone}
 
 
 def asked_recurrence(before: Heartbeat, changes: Mapping[str, Any], now: datetime) -> Recurrence:

@@ -50,12 +50,13 @@ def heartbeat_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datet
         heartbeat = Heartbeat.objects.select_for_update().get(monitor=monitor)
         columns = schedules.changed_columns(heartbeat, changes, now)
         if changed := {name: value for name, value in columns.items() if getattr(heartbeat, name) != value}:
+            before = rows.schedule_of(heartbeat)
             for name, value in changed.items():
                 setattr(heartbeat, name, value)
             heartbeat.config_version += 1
             heartbeat.save()
             if monitor.paused_at is None:
-                rows.keep(row, rules.rescheduled(rows.state_of(row), rows.schedule_of(heartbeat), now))
+                rows.keep(row, rules.rescheduled(rows.state_of(row), before, rows.schedule_of(heartbeat), now))
         common_update(monitor=monitor, changes=changes, now=now)
 
 
