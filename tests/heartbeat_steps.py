@@ -46,7 +46,7 @@ def seen_at_edge(pings: Iterable[PingFact]) -> EdgeState:
     """As the ping Lambda leaves the heartbeat's item."""
     latest: dict[str, EdgeStamp] = {}
     runs: dict[str, Run] = {}
-    highest = end = 0
+    highest, end = 0, None
     for each in sorted(pings, key=lambda each: each.sequence):
         highest = each.sequence
         if each.kind == "log":

@@ -251,15 +251,12 @@ def _unless_condition_failed(error: PutError | UpdateError) -> None:
 
 
 def _edge_state(item: HeartbeatItem, raw: Mapping[str, Any]) -> EdgeState:
-    # An item without it was written by a version that knew no run ids: every success or fail ended every run.
-    known_end = "last_end_sequence" in raw
-    end = item.last_end_sequence if known_end else max(item.last_success_sequence or 0, item.last_fail_sequence or 0)
     return EdgeState(
         sequence=int(item.sequence),
         success=_stamp(item.last_success_at, item.last_success_sequence),
         fail=_stamp(item.last_fail_at, item.last_fail_sequence),
         start=_stamp(item.last_start_at, item.last_start_sequence),
-        end_sequence=int(end),
+        end_sequence=int(item.last_end_sequence) if "last_end_sequence" in raw else None,
         runs={name.removeprefix(RUN_PREFIX): _run(value["M"]) for name, value in raw.items() if name.startswith(RUN_PREFIX)},
     )
 

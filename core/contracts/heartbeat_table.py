@@ -29,9 +29,9 @@ class _Table:
 class HeartbeatItem(Model):
     """A heartbeat as the edge knows it. Times are epoch milliseconds; absent means never.
 
-    `last_start_*` is the latest start without a run id, `last_end_sequence` the latest success or fail without one; where that is absent it
-    is the later of `last_success_sequence` and `last_fail_sequence`. Open runs with an id are attributes of their own
-    (`heartbeat_keys.run_attribute`).
+    `last_start_*` is the latest start without a run id, `last_end_sequence` the latest success or fail without one. Where that is absent,
+    any success or fail has ended the run without an id, and none has ended one with an id. Open runs with an id are attributes of
+    their own (`heartbeat_keys.run_attribute`).
     """
 
     class Meta(_Table):

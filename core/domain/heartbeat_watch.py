@@ -39,16 +39,18 @@ class EdgeStamp:
 
 @dataclass(frozen=True, slots=True)
 class EdgeState:
-    """What DynamoDB knows of a heartbeat; None means never. `start` is the latest without a run id, `runs` are the open ones with one.
+    """What DynamoDB knows of a heartbeat; None means never.
 
-    `end_sequence` is that of the latest success or fail without a run id.
+    `start` is the latest one without a run id, `runs` are the open ones with one. `end_sequence` is that of the latest success or fail
+    without a run id. It is None where there was none, and where a version of before the run ids did not write it down: that knew one run
+    at most, which any success or fail ended.
     """
 
     sequence: int
     success: EdgeStamp | None = None
     fail: EdgeStamp | None = None
     start: EdgeStamp | None = None
-    end_sequence: int = 0
+    end_sequence: int | None = None
     runs: Mapping[str, Run] = field(default_factory=dict)
 
     @property
@@ -59,8 +61,13 @@ class EdgeState:
 
     def open_runs(self) -> Mapping[str, Run]:
         """Every run that has not ended, as far as the edge knows."""
-        runs = {**self.runs, WITHOUT_ID: Run(self.start.sequence, self.start.at)} if self.start else self.runs
-        return {rid: run for rid, run in runs.items() if run.sequence > self.end_sequence}
+        found = {rid: run for rid, run in self.runs.items() if run.sequence > (self.end_sequence or 0)}
+        last_end = self.end_sequence
+        if last_end is None:
+            last_end = self.verdict.sequence if self.verdict else 0
+        if self.start and self.start.sequence > last_end:
+            found[WITHOUT_ID] = Run(self.start.sequence, self.start.at)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,7 @@ def _merged(state: HeartbeatState, edge: EdgeState) -> HeartbeatState:
         last_sequence=max(state.last_sequence, edge.sequence),
         verdict_sequence=newer.sequence if newer else state.verdict_sequence,
         success_sequence=succeeded,
-        end_sequence=max(state.end_sequence, edge.end_sequence),
+        end_sequence=max(state.end_sequence, edge.end_sequence or 0),
         start_sequence=max([state.start_sequence, *(run.sequence for run in edge.open_runs().values())]),
         last_success_at=later(state.last_success_at, edge.success.at) if edge.success else state.last_success_at,
         last_fail_at=later(state.last_fail_at, edge.fail.at) if edge.fail else state.last_fail_at,

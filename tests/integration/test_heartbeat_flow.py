@@ -15,7 +15,7 @@ from core.adapters.database import Pool, open_pool
 from core.adapters.heartbeat_table import EdgeUnreachable, HeartbeatTable
 from core.adapters.store import heartbeats as store
 from core.contracts import events
-from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, ping_sort_key
+from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, ping_sort_key, run_attribute
 from core.contracts.heartbeat_table import HeartbeatItem, PendingItem, PingItem
 from core.contracts.names import Names
 from core.domain.heartbeat import HeartbeatState
@@ -201,6 +201,46 @@ def test_a_newer_ping_at_the_edge_postpones(pool: Pool, table: HeartbeatTable, c
     assert (state["state"], state["deadline_at"], state["last_sequence"]) == ("up", NOON + minutes(125), 1)
 
 
+def edge_run(table: HeartbeatTable, uid: UUID, rid: UUID, action: str) -> None:
+    """What the ping Lambda does with a start or an end that has a run id."""
+    values: Any = {":run": {"M": {"at": {"N": str(int(NOON.timestamp() * 1000))}, "sequence": {"N": "2"}}}}
+    table._client.update_item(
+        TableName=table._name,
+        Key={"pk": {"S": str(uid)}, "sk": {"S": STATE_SORT_KEY}},
+        UpdateExpression="SET #run = :run" if action == "start" else "REMOVE #run",
+        ExpressionAttributeNames={"#run": run_attribute(str(rid))},
+        **({"ExpressionAttributeValues": values} if action == "start" else {}),
+    )
+
+
+@pytest.mark.parametrize("ended_at_the_edge", [False, True])
+def test_a_run_that_hangs_among_healthy_ones_is_found_unless_its_end_is_on_its_way(
+    pool: Pool, table: HeartbeatTable, connection: psycopg.Connection, uid: UUID, *, ended_at_the_edge: bool
+) -> None:
+    at_edge(uid, 3, success=NOON + minutes(4))
+    edge_run(table, uid, RUN, "start")
+    other = UUID(int=9)
+    pings = [
+        pinged(uid, 1, NOON, "start", rid=other),
+        pinged(uid, 2, NOON, "start", rid=RUN),
+        pinged(uid, 3, NOON + minutes(4), rid=other),
+    ]
+    apply_pings(connection, pings, NOON + minutes(4))
+    connection.commit()
+    assert state_of(connection, uid)["deadline_at"] == NOON + minutes(5), "as long as the grace"
+    if ended_at_the_edge:
+        edge_run(table, uid, RUN, "success")
+    applied = judge_due(pool, table, NOON + minutes(6))
+    state = state_of(connection, uid)
+    if ended_at_the_edge:
+        assert (applied.transitions, state["state"], state["due_at"]) == ([], "up", NOON + minutes(64))
+    else:
+        [down] = applied.transitions
+        assert isinstance(down, WentDown)
+        assert down.detail == f"run {RUN} started at 12:00 UTC and did not end within 5 min"
+        assert (state["state"], state["runs"]) == ("down", None)
+
+
 class MovingTable(HeartbeatTable):
     """Lets a ping be processed between the detector's look and its verdict."""
 
@@ -299,7 +339,7 @@ def test_provision_rebuild_remove(table: HeartbeatTable, uid: UUID) -> None:
     table.provision(uid, WORKSPACE)
     at_edge(uid, 7, fail=NOON)
     table.provision(uid, WORKSPACE)
-    assert table.latest([uid])[uid] == EdgeState(7, fail=EdgeStamp(NOON, 7), end_sequence=7)
+    assert table.latest([uid])[uid] == EdgeState(7, fail=EdgeStamp(NOON, 7))
     behind = HeartbeatState(last_sequence=3, verdict_sequence=3, last_success_at=NOON)
     assert table.rebuild([Projection(uid, WORKSPACE, 1, behind)]) == 0
     assert table.latest([uid])[uid].sequence == 7

@@ -1,7 +1,6 @@
 """Runs told apart by their ids: a hung one among healthy ones, any order, and runs that are too long or too short."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +10,10 @@ from hypothesis import strategies as st
 from core.domain.heartbeat import Heartbeat, HeartbeatState, PingFact, PingKind
 from core.domain.heartbeat_runs import MOST_ENDED, MOST_OPEN, NO_RUNS, Run, Runs
 from core.domain.heartbeat_schedule import every
-from core.domain.heartbeat_watch import MARGIN, EdgeState, Postponed, judge, rearmed
+from core.domain.heartbeat_watch import MARGIN, EdgeStamp, EdgeState, Postponed, judge, rearmed
 from core.domain.outcomes import MonitorState, Reason
 from core.domain.transitions import CameUp, WentDown
-from tests.heartbeat_steps import HOURLY, MONITOR, after, at, key, missed, ping, scheduled, seen_at_edge
+from tests.heartbeat_steps import MONITOR, after, at, key, missed, ping, scheduled, seen_at_edge
 
 LONG_RUNS = replace(every(3600, 300), max_run_s=1800)
 """Hourly, 5 minutes late at most, and half an hour long."""
@@ -177,8 +176,9 @@ def test_whatever_is_still_on_its_way_only_postpones(history: list[PingFact], pr
 
 
 def test_an_item_of_before_the_run_ids_is_read_as_it_was_meant() -> None:
-    heartbeat, _ = after([ping(1, "success", 0), ping(2, "start", 58)])
-    edge = seen_at_edge([ping(1, "success", 0), ping(2, "start", 58)])
-    assert edge == EdgeState(2, edge.success, None, edge.start, 1)
-    assert missed(heartbeat, [ping(1, "success", 0), ping(2, "start", 58)], at(64)).window_from == at(58)
-    assert HOURLY.max_run == timedelta(minutes=5)
+    """Any success or fail ended the run; and a job that sends ids alone never ends a run without one."""
+    started, ended = EdgeStamp(at(0), 1), EdgeStamp(at(5), 2)
+    assert EdgeState(1, start=started).open_runs() == {"": Run(1, at(0))}
+    assert EdgeState(2, success=ended, start=started).open_runs() == {}
+    assert EdgeState(2, fail=ended, start=EdgeStamp(at(6), 3)).open_runs() == {"": Run(3, at(6))}
+    assert EdgeState(2, success=ended, runs={key(1): Run(1, at(0))}).open_runs() == {key(1): Run(1, at(0))}
