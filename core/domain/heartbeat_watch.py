@@ -21,6 +21,7 @@ from core.domain.heartbeat import (
     with_failure,
 )
 from core.domain.heartbeat_runs import NO_RUNS, WITHOUT_ID, Run, Runs
+from core.domain.heartbeat_schedule import Schedule
 from core.domain.heartbeat_words import why_hung, why_late
 from core.domain.outcomes import MonitorState, Reason
 from core.domain.transitions import WentDown
@@ -92,6 +93,8 @@ class Postponed:
 class Missed:
     """A deadline passed in silence. `heartbeat` is the state to store; `transition` is there if that makes it down.
 
+    It does not where more failures are needed, and where nobody is to be told of runs that died in an outage that is over.
+
     Between `window_from` and `window_until` the ping could have come that did not.
     """
 
@@ -109,6 +112,9 @@ def judge(heartbeat: Heartbeat, edge: EdgeState, now: datetime) -> Postponed | M
     """
     state, schedule = heartbeat.state, heartbeat.schedule
     assert state.deadline_at is not None, "only heartbeats with a deadline are judged"
+    if dead := _of_an_outage_that_is_over(state, schedule):
+        cleared = replace(heartbeat, state=expecting(_without(state, dead), schedule))
+        return Missed(cleared, None, min(run.at for run in dead.values()), state.deadline_at)
     known = _merged(state, edge)
     due, found = limits(known, schedule)
     limit = min(found, key=lambda limit: limit.at, default=None)
@@ -146,11 +152,26 @@ def _missed(heartbeat: Heartbeat, limit: Limit, due: datetime | None, now: datet
         began = known.runs.open[limit.rid].at if known.anchor_at else limit.at - schedule.max_run
         why = why_hung(began, limit.rid, schedule, now)
         state = replace(state, anchor_at=later(known.anchor_at, began), runs=known.runs.without(limit.rid))
+    overdue = {rid: run for rid, run in state.runs.open.items() if run.at + schedule.max_run <= now}
+    state = _without(state, overdue)
     if len(state.failures) < schedule.failure_threshold:
         return Missed(replace(heartbeat, state=expecting(state, schedule)), None, began, limit.at)
     down = replace(state, state=MonitorState.DOWN, due_at=None, deadline_at=None, changed_at=now)
     transition = WentDown(heartbeat.monitor, down.failures[0].at, Reason.HEARTBEAT_MISSED, failed_so_often(down, schedule, why))
     return Missed(replace(heartbeat, state=down), transition, began, limit.at)
+
+
+def _of_an_outage_that_is_over(state: HeartbeatState, schedule: Schedule) -> Mapping[str, Run]:
+    """Runs whose time was over before the heartbeat came up: people heard of them, or of what killed them, when it went down."""
+    if state.state is not MonitorState.UP or state.changed_at is None:
+        return {}
+    return {rid: run for rid, run in state.runs.open.items() if run.at + schedule.max_run <= state.changed_at}
+
+
+def _without(state: HeartbeatState, runs: Mapping[str, Run]) -> HeartbeatState:
+    if not runs:
+        return state
+    return replace(state, runs=replace(state.runs, open={rid: run for rid, run in state.runs.open.items() if rid not in runs}))
 
 
 def _merged(state: HeartbeatState, edge: EdgeState) -> HeartbeatState:

@@ -40,6 +40,21 @@ def test_a_hung_run_among_healthy_ones_is_found() -> None:
     assert back.state.deadline_at == at(105), "the run that hung is not found again"
 
 
+def test_runs_that_died_in_an_outage_are_not_told_one_by_one_after_it() -> None:
+    """A job that crashed again and again, each time with an id of its own, and then works."""
+    crashes = [ping(n, "start", n, rid=n) for n in range(1, 6)]
+    heartbeat, _ = after(crashes, scheduled(LONG_RUNS))
+    verdict = missed(heartbeat, crashes, at(33))
+    assert verdict.transition
+    assert set(verdict.heartbeat.state.runs.open) == {key(4), key(5)}, "whose time was over by then is told with the first"
+    pings = [*crashes, ping(6, "success", 50, rid=6)]
+    back, [up] = after(pings[-1:], verdict.heartbeat)
+    assert isinstance(up, CameUp)
+    cleared = missed(back, pings, at(51))
+    assert (cleared.transition, cleared.heartbeat.state.running) == (None, False)
+    assert cleared.heartbeat.state.deadline_at == at(115)
+
+
 def test_an_end_that_is_still_on_its_way_is_no_hung_run() -> None:
     pings = [ping(1, "start", 0, rid=1), ping(2, "success", 5, rid=2)]
     heartbeat, _ = after(pings, scheduled(LONG_RUNS))
