@@ -118,8 +118,10 @@ def judge(heartbeat: Heartbeat, edge: EdgeState, now: datetime) -> Postponed | M
     known = _merged(state, edge)
     due, found = limits(known, schedule)
     limit = min(found, key=lambda limit: limit.at, default=None)
-    if limit is None:  # what was waited for has come, and the schedule has no time left
+    if limit is None and known.anchor_at:  # what was waited for has come, and the schedule has no time left
         return Postponed(None)
+    if limit is None:  # a version of before the anchor wrote the deadline: it is all that is known, and silence would be worse
+        due, limit = state.deadline_at - schedule.grace, Limit(state.deadline_at)
     if known.anchor_at is None:  # the first start of a new heartbeat counts, whatever started since
         limit = limit._replace(at=state.deadline_at)
     limit = limit._replace(at=max(limit.at, state.deadline_at))

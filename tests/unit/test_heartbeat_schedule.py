@@ -133,6 +133,17 @@ def test_when_no_time_is_left_nobody_waits() -> None:
     assert judge(started, edge, utc("2026-11-23 11:11:00")) == Postponed(None)
 
 
+def test_a_deadline_without_the_moment_that_it_counts_from_is_kept() -> None:
+    """As a version of before that moment writes it while both are running."""
+    pings = [ping(1, "success", 0)]
+    heartbeat, _ = after(pings)
+    old = replace(heartbeat, state=replace(heartbeat.state, anchor_at=None, due_at=None))
+    verdict = missed(old, pings, at(66))
+    assert verdict.transition
+    assert verdict.transition.detail == "expected at 13:00 UTC (every 1 h), grace 5 min, last ping 12:00"
+    assert judge(old, seen_at_edge([*pings, ping(2, "success", 64)]), at(66)) == Postponed(at(129), at(124))
+
+
 PATIENT = replace(HOURLY, failure_threshold=3)
 
 
