@@ -37,6 +37,8 @@ def pinged(
     at: datetime,
     kind: Literal["success", "fail", "start", "log"] = "success",
     exit_status: int | None = None,
+    *,
+    rid: UUID | None = None,
 ) -> Detail[HeartbeatPinged]:
     """A HeartbeatPinged event."""
     ping_id = uuid4()
@@ -52,6 +54,7 @@ def pinged(
             method="GET",
             source_ip="203.0.113.9",
             user_agent="curl/8",
+            rid=rid,
         ),
     )
 

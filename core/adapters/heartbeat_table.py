@@ -1,7 +1,7 @@
 """The heartbeat table in DynamoDB, as the core uses it (`core.contracts.heartbeat_keys` explains the layout)."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,12 +13,21 @@ from uuid import UUID
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, UpdateError
+from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
 from core.adapters.dynamodb import boto3_session, share_description
-from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, pending_partitions, ping_sort_key
+from core.contracts.heartbeat_keys import (
+    RUN_PREFIX,
+    STATE_SORT_KEY,
+    pending_partition,
+    pending_partitions,
+    ping_sort_key,
+    run_attribute,
+)
 from core.contracts.heartbeat_table import HeartbeatItem, PendingItem, PingItem, bind_table
 from core.contracts.names import Names
+from core.domain.heartbeat_runs import WITHOUT_ID, Run
 from core.domain.heartbeat_watch import EdgeStamp, EdgeState, Projection
 
 if TYPE_CHECKING:
@@ -102,7 +111,7 @@ class HeartbeatTable:
             keys = [{"pk": {"S": str(uid)}, "sk": {"S": STATE_SORT_KEY}} for uid in chunk]
             for raw in self._read(keys):
                 item = HeartbeatItem.from_raw_data(raw)
-                found[UUID(item.pk)] = _edge_state(item)
+                found[UUID(item.pk)] = _edge_state(item, raw)
         return found
 
     def known(self) -> set[UUID]:
@@ -177,14 +186,23 @@ class HeartbeatTable:
             HeartbeatItem.config_version.set(projection.config_version),
             HeartbeatItem.sequence.set(state.last_sequence + (REBUILD_GAP if state.last_sequence else 0)),
         ]
+        bare = state.runs.open.get(WITHOUT_ID)
         latest = (
-            (HeartbeatItem.last_success_at, HeartbeatItem.last_success_sequence, state.last_success_at, state.verdict_sequence),
+            (HeartbeatItem.last_success_at, HeartbeatItem.last_success_sequence, state.last_success_at, state.success_sequence),
             (HeartbeatItem.last_fail_at, HeartbeatItem.last_fail_sequence, state.last_fail_at, state.verdict_sequence),
-            (HeartbeatItem.last_start_at, HeartbeatItem.last_start_sequence, state.last_start_at, state.start_sequence),
+            (
+                HeartbeatItem.last_start_at,
+                HeartbeatItem.last_start_sequence,
+                bare.at if bare else None,
+                bare.sequence if bare else 0,
+            ),
         )
         for at_attribute, by_attribute, at, sequence in latest:
             if at:
                 actions += [at_attribute.set(_ms(at)), by_attribute.set(sequence)]
+        if state.end_sequence:
+            actions.append(HeartbeatItem.last_end_sequence.set(state.end_sequence))
+        actions += [_open_run(rid, run) for rid, run in state.runs.open.items() if rid != WITHOUT_ID]
         behind = HeartbeatItem.sequence.does_not_exist() | (HeartbeatItem.sequence < state.last_sequence)
         with _reachable():
             try:
@@ -232,13 +250,23 @@ def _unless_condition_failed(error: PutError | UpdateError) -> None:
         raise error
 
 
-def _edge_state(item: HeartbeatItem) -> EdgeState:
+def _edge_state(item: HeartbeatItem, raw: Mapping[str, Any]) -> EdgeState:
     return EdgeState(
         sequence=int(item.sequence),
         success=_stamp(item.last_success_at, item.last_success_sequence),
         fail=_stamp(item.last_fail_at, item.last_fail_sequence),
         start=_stamp(item.last_start_at, item.last_start_sequence),
+        end_sequence=int(item.last_end_sequence) if "last_end_sequence" in raw else None,
+        runs={name.removeprefix(RUN_PREFIX): _run(value["M"]) for name, value in raw.items() if name.startswith(RUN_PREFIX)},
     )
+
+
+def _open_run(rid: str, run: Run) -> Action:
+    return Path(run_attribute(rid)).set({"at": _ms(run.at), "sequence": run.sequence})
+
+
+def _run(value: Mapping[str, Any]) -> Run:
+    return Run(int(value["sequence"]["N"]), _at(float(value["at"]["N"])))
 
 
 def _stamp(at_ms: float | None, sequence: float | None) -> EdgeStamp | None:

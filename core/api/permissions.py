@@ -27,6 +27,14 @@ class MayUseWorkspace(BasePermission):
         return isinstance(access, Access) and (request.method in SAFE_METHODS or access.role in WRITERS)
 
 
+class MayLook(BasePermission):
+    """Every role, whatever the method: for questions that need a body."""
+
+    @override
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.auth, Access)
+
+
 class IsPerson(BasePermission):
     """A user who is logged in. API keys manage monitors, not accounts: a leaked key must not be able to make others."""
 

@@ -47,6 +47,8 @@ DATA: Final[tuple[events.Data, ...]] = (
         source_ip="198.51.100.4",
         user_agent="curl/8.9.1",
         body_size=512,
+        rid=UUID("6f1c2a34-5b6d-4e7f-8a90-b1c2d3e4f506"),
+        started_at=AT - timedelta(seconds=95),
     ),
     events.AlertRequested(
         delivery_id=DELIVERY,

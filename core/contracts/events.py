@@ -87,7 +87,10 @@ class DomainExpiring(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeartbeatPinged(msgspec.Struct, frozen=True, kw_only=True):
-    """A job pinged. `ping_id` identifies the ping for ever, `sequence` orders the pings of one heartbeat (gaps are normal)."""
+    """A job pinged. `ping_id` identifies the ping for ever, `sequence` orders the pings of one heartbeat (gaps are normal).
+
+    `rid` is the run id that the job sent. `started_at` is when the run started that this ping ends, where the edge saw it start.
+    """
 
     ping_id: UUID
     heartbeat_id: UUID
@@ -100,6 +103,8 @@ class HeartbeatPinged(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str = ""
     body_size: int = 0
     body_truncated: bool = False
+    rid: UUID | None = None
+    started_at: Moment | None = None
 
 
 class ExpiryFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ One table, three kinds of item, told apart by their keys (`core.contracts.heartb
 
 | partition key `pk` | sort key `sk` | what |
 |---|---|---|
-| heartbeat id | `state` | HeartbeatItem: says that the heartbeat exists, and its latest ping of each kind |
+| heartbeat id | `state` | HeartbeatItem: says that the heartbeat exists, its latest ping of each kind, and its open runs |
 | heartbeat id | `ping#<ping id>` | PingItem: one ping with its body, gone after its TTL |
 | `pending#<shard>` | ping id | PendingItem: marks a ping that the core has not stored yet; deleted by the inbox, swept when old |
 
@@ -19,6 +19,20 @@ STATE_SORT_KEY: Final = "state"
 PENDING_SHARDS: Final = 16
 INLINE_BODY_LIMIT: Final = 10 * 1024
 """Bytes of a ping's body that are kept in its item."""
+
+
+MOST_RUNS: Final = 100
+"""Open runs with a run id that a heartbeat's item keeps; of more, those that started last."""
+
+RUN_PREFIX: Final = "run#"
+
+
+def run_attribute(rid: str) -> str:
+    """Attribute of a heartbeat's item that says that the run with this id (a lower-case UUID) is open: `{"at": epoch ms, "sequence": n}`.
+
+    A start with a run id sets it, a success or fail with that id removes it. One without a run id ends whatever started before it.
+    """
+    return f"{RUN_PREFIX}{rid}"
 
 
 def ping_sort_key(ping_id: str) -> str:

@@ -27,7 +27,12 @@ class _Table:
 
 
 class HeartbeatItem(Model):
-    """A heartbeat as the edge knows it. Times are epoch milliseconds; absent means never."""
+    """A heartbeat as the edge knows it. Times are epoch milliseconds; absent means never.
+
+    `last_start_*` is the latest start without a run id, `last_end_sequence` the latest success or fail without one. Where that is absent,
+    any success or fail has ended the run without an id, and none has ended one with an id. Open runs with an id are attributes of
+    their own (`heartbeat_keys.run_attribute`).
+    """
 
     class Meta(_Table):
         pass
@@ -43,6 +48,7 @@ class HeartbeatItem(Model):
     last_fail_sequence = NumberAttribute(null=True)
     last_start_at = NumberAttribute(null=True)
     last_start_sequence = NumberAttribute(null=True)
+    last_end_sequence = NumberAttribute(null=True)
 
 
 class PingItem(Model):

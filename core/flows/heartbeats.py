@@ -6,7 +6,7 @@ the incident, alert and event that follow; the detector changes nothing whose de
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -19,7 +19,7 @@ from core.adapters.store.outbox import OutboxEvent
 from core.contracts.events import Detail, HeartbeatPinged
 from core.domain import heartbeat as rules
 from core.domain.heartbeat import Heartbeat, PingFact
-from core.domain.heartbeat_watch import MARGIN, Missed, Postponed, Projection, judge
+from core.domain.heartbeat_watch import MARGIN, Missed, Postponed, Projection, judge, rearmed
 from core.domain.transitions import CameUp, MonitorRef, Transition
 from core.flows.incidents import record_transitions
 from core.logs import get_logger
@@ -109,8 +109,16 @@ def judge_one(pool: Pool, table: HeartbeatTable, uid: UUID, now: datetime) -> Ap
 
 
 def realign(connection: Connection, now: datetime, jump_s: float) -> int:
-    """The wall clock was set by `jump_s` seconds: nobody is late because of that; returns how many deadlines were moved."""
-    return store.realign(connection, now=now, jump_s=jump_s)
+    """The wall clock was set by `jump_s` seconds: nobody is late because of that; returns how many deadlines were moved.
+
+    Set back, a schedule of times on the wall expects again what comes after now, where the last ping is stamped later than that.
+    """
+    with connection.transaction():
+        moved = store.realign(connection, now=now, jump_s=jump_s)
+        if jump_s < 0 and (stamped_later := store.lock_stamped_later(connection, now)):
+            store.save(connection, [_counted_from(heartbeat, now) for heartbeat in stamped_later])
+            moved += len(stamped_later)
+    return moved
 
 
 def sweep_pending(table: HeartbeatTable, bus: EventBus, now: datetime) -> int:
@@ -151,7 +159,7 @@ def _step(
     downtimes: list[tuple[MonitorRef, timedelta]] = []
     for ping in sorted(pings, key=lambda ping: ping.sequence):
         before = changed.get(ping.heartbeat_id, heartbeats[ping.heartbeat_id])
-        fact = PingFact(ping.sequence, ping.kind, ping.exit_status, ping.pinged_at)
+        fact = PingFact(ping.sequence, ping.kind, ping.exit_status, ping.pinged_at, ping.rid, ping.started_at)
         changed[ping.heartbeat_id], transition = rules.step(before, fact)
         if transition:
             transitions.append(transition)
@@ -182,12 +190,11 @@ def _judge(pool: Pool, table: HeartbeatTable, overdue: Sequence[Heartbeat], now:
         with pool.connection() as connection, connection.transaction():
             unmoved = store.lock_unmoved(connection, overdue)
             verdicts = [(h, judge(h, edge[h.monitor.uid], now)) for h in unmoved if h.monitor.uid in edge]
-            later = [(h.monitor.id, v.deadline_at) for h, v in verdicts if isinstance(v, Postponed)]
-            later += _made_anew(table, [h for h in unmoved if h.monitor.uid not in edge], now)
+            store.postpone(connection, [(h.monitor.id, v.due_at, v.deadline_at) for h, v in verdicts if isinstance(v, Postponed)])
             missed = [verdict for _, verdict in verdicts if isinstance(verdict, Missed)]
-            store.postpone(connection, later)
-            store.save(connection, [verdict.heartbeat for verdict in missed])
-            transitions: list[Transition] = [verdict.transition for verdict in missed]
+            lost = _made_anew(table, [h for h in unmoved if h.monitor.uid not in edge], now)
+            store.save(connection, [*(verdict.heartbeat for verdict in missed), *lost])
+            transitions: list[Transition] = [verdict.transition for verdict in missed if verdict.transition]
             alert_ids = record_transitions(connection, transitions, now)
     except EdgeUnreachable as error:
         log.warning("heartbeat.edge_unreachable", overdue=len(overdue), error=str(error))
@@ -195,8 +202,8 @@ def _judge(pool: Pool, table: HeartbeatTable, overdue: Sequence[Heartbeat], now:
     return Applied(alert_ids, transitions=transitions, judged=len(overdue))
 
 
-def _made_anew(table: HeartbeatTable, lost: Sequence[Heartbeat], now: datetime) -> list[tuple[int, datetime]]:
-    """New deadlines for heartbeats without an item at the edge: their pings ended in 404, which is our fault and not theirs.
+def _made_anew(table: HeartbeatTable, lost: Sequence[Heartbeat], now: datetime) -> list[Heartbeat]:
+    """New expectations for heartbeats without an item at the edge: their pings ended in 404, which is our fault and not theirs.
 
     Their items are made anew while their rows are locked, so that a deletion waits and then removes them again.
     """
@@ -204,4 +211,9 @@ def _made_anew(table: HeartbeatTable, lost: Sequence[Heartbeat], now: datetime) 
         return []
     log.error("heartbeat.lost_at_edge", heartbeats=[str(h.monitor.uid) for h in lost])
     table.rebuild(Projection(h.monitor.uid, h.monitor.workspace_id, h.config_version, h.state) for h in lost)
-    return [(h.monitor.id, now + h.schedule.period + h.schedule.grace) for h in lost]
+    return [rearmed(heartbeat, now) for heartbeat in lost]
+
+
+def _counted_from(heartbeat: Heartbeat, now: datetime) -> Heartbeat:
+    """As if its last ping had come now; its runs are as they are."""
+    return replace(heartbeat, state=rules.expecting(replace(heartbeat.state, anchor_at=now), heartbeat.schedule))

@@ -15,10 +15,11 @@ from core.adapters.database import Pool, open_pool
 from core.adapters.heartbeat_table import EdgeUnreachable, HeartbeatTable
 from core.adapters.store import heartbeats as store
 from core.contracts import events
-from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, ping_sort_key
+from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, ping_sort_key, run_attribute
 from core.contracts.heartbeat_table import HeartbeatItem, PendingItem, PingItem
 from core.contracts.names import Names
 from core.domain.heartbeat import HeartbeatState
+from core.domain.heartbeat_runs import WITHOUT_ID, Run, Runs
 from core.domain.heartbeat_watch import EdgeStamp, EdgeState, Projection
 from core.domain.transitions import CameUp, WentDown
 from core.flows.heartbeats import SWEEP_AFTER, apply_pings, judge_due, judge_one, sweep_pending
@@ -28,6 +29,7 @@ from tests.heartbeats import make_heartbeat, minutes, pinged
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WORKSPACE = UUID("0190f5c2-0000-7000-8000-000000000000")
+RUN = UUID("6f1c2a34-5b6d-4e7f-8a90-b1c2d3e4f506")
 
 
 @pytest.fixture
@@ -182,7 +184,7 @@ def test_silence_opens_an_incident_and_a_ping_ends_it(
     assert [type(transition) for transition in missed.transitions] == [WentDown]
     [incident] = connection.execute("SELECT began_at, detail, resolved_at FROM incident").fetchall()
     assert (incident[0], incident[2]) == (NOON + minutes(65), None)
-    assert incident[1].startswith("expected at 2026-11-23 13:00:00 UTC (every 1 h)")
+    assert incident[1].startswith("expected at 13:00 UTC (every 1 h), grace 5 min, last ping 12:00")
     connection.commit()
     assert judge_due(pool, table, NOON + minutes(99)).transitions == [], "missed once is missed"
     back = apply_pings(connection, [pinged(uid, 2, NOON + minutes(100))], NOON + minutes(100))
@@ -197,6 +199,46 @@ def test_a_newer_ping_at_the_edge_postpones(pool: Pool, table: HeartbeatTable, c
     assert judge_one(pool, table, uid, NOON + minutes(66)).transitions == []
     state = state_of(connection, uid)
     assert (state["state"], state["deadline_at"], state["last_sequence"]) == ("up", NOON + minutes(125), 1)
+
+
+def edge_run(table: HeartbeatTable, uid: UUID, rid: UUID, action: str) -> None:
+    """What the ping Lambda does with a start or an end that has a run id."""
+    values: Any = {":run": {"M": {"at": {"N": str(int(NOON.timestamp() * 1000))}, "sequence": {"N": "2"}}}}
+    table._client.update_item(
+        TableName=table._name,
+        Key={"pk": {"S": str(uid)}, "sk": {"S": STATE_SORT_KEY}},
+        UpdateExpression="SET #run = :run" if action == "start" else "REMOVE #run",
+        ExpressionAttributeNames={"#run": run_attribute(str(rid))},
+        **({"ExpressionAttributeValues": values} if action == "start" else {}),
+    )
+
+
+@pytest.mark.parametrize("ended_at_the_edge", [False, True])
+def test_a_run_that_hangs_among_healthy_ones_is_found_unless_its_end_is_on_its_way(
+    pool: Pool, table: HeartbeatTable, connection: psycopg.Connection, uid: UUID, *, ended_at_the_edge: bool
+) -> None:
+    at_edge(uid, 3, success=NOON + minutes(4))
+    edge_run(table, uid, RUN, "start")
+    other = UUID(int=9)
+    pings = [
+        pinged(uid, 1, NOON, "start", rid=other),
+        pinged(uid, 2, NOON, "start", rid=RUN),
+        pinged(uid, 3, NOON + minutes(4), rid=other),
+    ]
+    apply_pings(connection, pings, NOON + minutes(4))
+    connection.commit()
+    assert state_of(connection, uid)["deadline_at"] == NOON + minutes(5), "as long as the grace"
+    if ended_at_the_edge:
+        edge_run(table, uid, RUN, "success")
+    applied = judge_due(pool, table, NOON + minutes(6))
+    state = state_of(connection, uid)
+    if ended_at_the_edge:
+        assert (applied.transitions, state["state"], state["due_at"]) == ([], "up", NOON + minutes(64))
+    else:
+        [down] = applied.transitions
+        assert isinstance(down, WentDown)
+        assert down.detail == f"run {RUN} started at 12:00 UTC and did not end within 5 min"
+        assert (state["state"], state["runs"]) == ("down", None)
 
 
 class MovingTable(HeartbeatTable):
@@ -301,11 +343,21 @@ def test_provision_rebuild_remove(table: HeartbeatTable, uid: UUID) -> None:
     behind = HeartbeatState(last_sequence=3, verdict_sequence=3, last_success_at=NOON)
     assert table.rebuild([Projection(uid, WORKSPACE, 1, behind)]) == 0
     assert table.latest([uid])[uid].sequence == 7
-    ahead = HeartbeatState(last_sequence=12, verdict_sequence=11, start_sequence=12, last_success_at=NOON, last_start_at=NOON)
+    runs = Runs({WITHOUT_ID: Run(12, NOON), str(RUN): Run(10, NOON - minutes(1))})
+    ahead = HeartbeatState(
+        last_sequence=12,
+        verdict_sequence=11,
+        success_sequence=11,
+        end_sequence=9,
+        start_sequence=12,
+        last_success_at=NOON,
+        runs=runs,
+    )
     other = uuid4()
     assert table.rebuild([Projection(uid, WORKSPACE, 1, ahead), Projection(other, WORKSPACE, 1, HeartbeatState())]) == 2
     found = table.latest([uid, other, uuid4()])
     assert (found[uid].success, found[uid].start) == (EdgeStamp(NOON, 11), EdgeStamp(NOON, 12))
+    assert (found[uid].end_sequence, found[uid].open_runs()) == (9, runs.open)
     assert found[uid].sequence > 12
     assert found[other] == EdgeState(0)
     assert table.known() == {uid, other}

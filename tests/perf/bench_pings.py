@@ -29,7 +29,7 @@ from core.flows.heartbeats import judge_due
 from core.inbox.consumer import BATCH, LINGER_S, Consumer
 from core.inbox.handlers import PingHandler
 from tests.fakes import FakeEvents, FakeHeartbeatTable, FakeQueue, FakeSqs
-from tests.heartbeats import make_heartbeat, pinged
+from tests.heartbeats import GRACE_S, PERIOD_S, make_heartbeat, pinged
 from tests.perf.machine import Meter, canned_aws, invoke, logging_to, postgres_server, valkey_server, work_folder
 from tests.perf.settings import SETTINGS
 from tests.perf.stand_in import stand_in
@@ -194,9 +194,9 @@ class Tick:
 def _tick(core: Core, uids: Sequence[UUID], due_at: datetime, now: datetime, edge: EdgeState) -> Tick:
     with psycopg.connect(core.dsn) as connection:
         connection.execute(
-            "UPDATE heartbeat_state SET state = 'up', last_sequence = 1, deadline_at = %s FROM monitor "
+            "UPDATE heartbeat_state SET state = 'up', last_sequence = 1, deadline_at = %s, anchor_at = %s FROM monitor "
             "WHERE id = monitor_id AND uid = ANY(%s)",
-            (due_at, list(uids)),
+            (due_at, due_at - timedelta(seconds=PERIOD_S + GRACE_S), list(uids)),
         )
     table = FakeHeartbeatTable()
     table.states = dict.fromkeys(uids, edge)

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from core.adapters.database import Connection
+from core.adapters.store.heartbeat_rows import runs_of
 from core.domain.heartbeat import HeartbeatState
 from core.domain.heartbeat_watch import Projection
 
@@ -31,7 +32,8 @@ def projections(connection: Connection) -> list[Projection]:
     rows = connection.execute(
         """
         SELECT m.uid, m.workspace_id, h.config_version, coalesce(s.last_sequence, 0), coalesce(s.verdict_sequence, 0),
-               coalesce(s.start_sequence, 0), s.last_success_at, s.last_fail_at, s.last_start_at
+               coalesce(s.success_sequence, 0), coalesce(s.end_sequence, 0), coalesce(s.start_sequence, 0),
+               s.last_success_at, s.last_fail_at, s.last_start_at, s.runs
         FROM monitor m JOIN heartbeat h ON h.monitor_id = m.id LEFT JOIN heartbeat_state s ON s.monitor_id = m.id
         ORDER BY m.id
         """
@@ -44,10 +46,13 @@ def projections(connection: Connection) -> list[Projection]:
             HeartbeatState(
                 last_sequence=row[3],
                 verdict_sequence=row[4],
-                start_sequence=row[5],
-                last_success_at=row[6],
-                last_fail_at=row[7],
-                last_start_at=row[8],
+                success_sequence=row[5],
+                end_sequence=row[6],
+                start_sequence=row[7],
+                last_success_at=row[8],
+                last_fail_at=row[9],
+                last_start_at=row[10],
+                runs=runs_of(row[11]),
             ),
         )
         for row in rows

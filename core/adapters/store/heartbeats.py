@@ -9,15 +9,9 @@ from uuid import UUID
 from psycopg.sql import SQL
 
 from core.adapters.database import Connection
-from core.domain.heartbeat import Heartbeat, HeartbeatState, Schedule
-from core.domain.outcomes import MonitorState
-from core.domain.transitions import MonitorRef
-
-_COLUMNS: Final = SQL("""
-    m.id, m.uid, m.workspace_id, m.name, h.period_s, h.grace_s, h.config_version, m.paused_at,
-    s.state, s.last_sequence, s.verdict_sequence, s.start_sequence, s.last_ping_at, s.last_success_at, s.last_fail_at,
-    s.last_start_at, s.deadline_at, s.pings, s.changed_at
-""")
+from core.adapters.store import heartbeat_rows
+from core.adapters.store.heartbeat_rows import failures_json, heartbeat_of, runs_json
+from core.domain.heartbeat import Heartbeat
 
 LOCK: Final = """
 SELECT s.monitor_id
@@ -32,7 +26,7 @@ SELECT {columns}
 FROM monitor m JOIN heartbeat h ON h.monitor_id = m.id JOIN heartbeat_state s ON s.monitor_id = m.id
 WHERE m.id = ANY(%s)
 ORDER BY m.id
-""").format(columns=_COLUMNS)
+""").format(columns=heartbeat_rows.COLUMNS)
 
 DUE: Final = SQL("""
 SELECT {columns}
@@ -40,13 +34,13 @@ FROM heartbeat_state s JOIN monitor m ON m.id = s.monitor_id JOIN heartbeat h ON
 WHERE s.deadline_at <= %s AND s.state <> 'down' AND m.paused_at IS NULL
 ORDER BY s.deadline_at
 LIMIT %s
-""").format(columns=_COLUMNS)
+""").format(columns=heartbeat_rows.COLUMNS)
 
 DUE_ONE: Final = SQL("""
 SELECT {columns}
 FROM monitor m JOIN heartbeat h ON h.monitor_id = m.id JOIN heartbeat_state s ON s.monitor_id = m.id
 WHERE m.uid = %s AND s.deadline_at <= %s AND s.state <> 'down' AND m.paused_at IS NULL
-""").format(columns=_COLUMNS)
+""").format(columns=heartbeat_rows.COLUMNS)
 
 INSERT_PINGS: Final = """
 INSERT INTO ping (id, monitor_id, sequence, pinged_at, kind, exit_status, method, source_ip, user_agent, body_size, body_truncated)
@@ -58,30 +52,31 @@ RETURNING id
 
 SAVE: Final = """
 UPDATE heartbeat_state s
-SET state = n.state, last_sequence = n.last_sequence, verdict_sequence = n.verdict_sequence, start_sequence = n.start_sequence,
-    last_ping_at = n.last_ping_at, last_success_at = n.last_success_at, last_fail_at = n.last_fail_at,
-    last_start_at = n.last_start_at, deadline_at = n.deadline_at, pings = n.pings, changed_at = n.changed_at
-FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[],
-            %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::timestamptz[])
-  AS n (monitor_id, state, last_sequence, verdict_sequence, start_sequence, last_ping_at, last_success_at, last_fail_at,
-        last_start_at, deadline_at, pings, changed_at)
+SET state = n.state, last_sequence = n.last_sequence, verdict_sequence = n.verdict_sequence, success_sequence = n.success_sequence,
+    end_sequence = n.end_sequence, start_sequence = n.start_sequence, last_ping_at = n.last_ping_at,
+    last_success_at = n.last_success_at, last_fail_at = n.last_fail_at, last_start_at = n.last_start_at, anchor_at = n.anchor_at,
+    due_at = n.due_at, deadline_at = n.deadline_at, pings = n.pings, changed_at = n.changed_at, runs = n.runs, failures = n.failures
+FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[],
+            %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+            %s::bigint[], %s::timestamptz[], %s::jsonb[], %s::jsonb[])
+  AS n (monitor_id, state, last_sequence, verdict_sequence, success_sequence, end_sequence, start_sequence, last_ping_at,
+        last_success_at, last_fail_at, last_start_at, anchor_at, due_at, deadline_at,
+        pings, changed_at, runs, failures)
 WHERE s.monitor_id = n.monitor_id
 """
 
-LOCK_UNMOVED: Final = SQL("""
-SELECT {columns}
+LOCK_UNMOVED: Final = """
+SELECT s.monitor_id
 FROM heartbeat_state s
 JOIN unnest(%s::bigint[], %s::timestamptz[]) AS e (monitor_id, deadline_at)
   ON e.monitor_id = s.monitor_id AND e.deadline_at = s.deadline_at
-JOIN monitor m ON m.id = s.monitor_id AND m.paused_at IS NULL
-JOIN heartbeat h ON h.monitor_id = s.monitor_id
 ORDER BY s.monitor_id
 FOR UPDATE OF s
-""").format(columns=_COLUMNS)
+"""
 
 POSTPONE: Final = """
-UPDATE heartbeat_state s SET deadline_at = n.later
-FROM unnest(%s::bigint[], %s::timestamptz[]) AS n (monitor_id, later)
+UPDATE heartbeat_state s SET due_at = n.due_at, deadline_at = n.deadline_at
+FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS n (monitor_id, due_at, deadline_at)
 WHERE s.monitor_id = n.monitor_id
 """
 
@@ -99,13 +94,22 @@ WHERE s.monitor_id = o.monitor_id
 AFTER_A_JUMP_BACK: Final = """
 UPDATE heartbeat_state s SET deadline_at = o.latest
 FROM (
-    SELECT s.monitor_id, %s::timestamptz + make_interval(secs => h.period_s + 2 * h.grace_s) AS latest
+    SELECT s.monitor_id, %s::timestamptz + make_interval(secs => h.period_s + h.grace_s + coalesce(h.max_run_s, h.grace_s)) AS latest
     FROM heartbeat_state s JOIN heartbeat h USING (monitor_id)
-    WHERE s.deadline_at > %s::timestamptz + make_interval(secs => h.period_s + 2 * h.grace_s) AND s.state <> 'down'
+    WHERE s.deadline_at > %s::timestamptz + make_interval(secs => h.period_s + h.grace_s + coalesce(h.max_run_s, h.grace_s))
+      AND s.state <> 'down' AND h.schedule_kind = 'period'
     ORDER BY s.monitor_id
     FOR UPDATE OF s
 ) AS o
 WHERE s.monitor_id = o.monitor_id
+"""
+
+STAMPED_LATER: Final = """
+SELECT s.monitor_id
+FROM heartbeat_state s JOIN heartbeat h USING (monitor_id)
+WHERE s.anchor_at > %s AND s.deadline_at IS NOT NULL AND s.state <> 'down' AND h.schedule_kind <> 'period'
+ORDER BY s.monitor_id
+FOR UPDATE OF s
 """
 
 RESUME: Final = "UPDATE monitor SET paused_at = NULL, updated_at = %s WHERE id = ANY(%s)"
@@ -134,18 +138,17 @@ def lock(connection: Connection, uids: Sequence[UUID]) -> list[Heartbeat]:
     Read after the lock is held, by a statement of its own: one that waits sees the locked row as it is now, and all others as they were
     when it began, so it would judge by a schedule that was changed while it waited.
     """
-    ids = [row[0] for row in connection.execute(LOCK, (list(uids),)).fetchall()]
-    return [_heartbeat(row) for row in connection.execute(LOCKED, (ids,)).fetchall()]
+    return _locked(connection, connection.execute(LOCK, (list(uids),)).fetchall())
 
 
 def due(connection: Connection, before: datetime, limit: int) -> list[Heartbeat]:
     """Heartbeats whose deadline is at `before` or earlier, the longest overdue first, not locked."""
-    return [_heartbeat(row) for row in connection.execute(DUE, (before, limit)).fetchall()]
+    return [heartbeat_of(row) for row in connection.execute(DUE, (before, limit)).fetchall()]
 
 
 def due_one(connection: Connection, uid: UUID, before: datetime) -> list[Heartbeat]:
     """The heartbeat with this id, if it is due."""
-    return [_heartbeat(row) for row in connection.execute(DUE_ONE, (uid, before)).fetchall()]
+    return [heartbeat_of(row) for row in connection.execute(DUE_ONE, (uid, before)).fetchall()]
 
 
 def insert_pings(connection: Connection, pings: Sequence[PingRow]) -> set[UUID]:
@@ -179,37 +182,52 @@ def save(connection: Connection, heartbeats: Sequence[Heartbeat]) -> None:
             [s.state for s in states],
             [s.last_sequence for s in states],
             [s.verdict_sequence for s in states],
+            [s.success_sequence for s in states],
+            [s.end_sequence for s in states],
             [s.start_sequence for s in states],
             [s.last_ping_at for s in states],
             [s.last_success_at for s in states],
             [s.last_fail_at for s in states],
             [s.last_start_at for s in states],
+            [s.anchor_at for s in states],
+            [s.due_at for s in states],
             [s.deadline_at for s in states],
             [s.pings for s in states],
             [s.changed_at for s in states],
+            [runs_json(s.runs) for s in states],
+            [failures_json(s.failures) for s in states],
         ),
     )
 
 
 def lock_unmoved(connection: Connection, heartbeats: Sequence[Heartbeat]) -> list[Heartbeat]:
-    """Lock those of these heartbeats whose deadline has not moved and which are not paused; as they are now, by monitor id."""
+    """Lock those of these heartbeats whose deadline has not moved and which are not paused; as they are now, by monitor id.
+
+    As in `lock`, what hangs on them is read once the locks are held.
+    """
     seen = ([h.monitor.id for h in heartbeats], [h.state.deadline_at for h in heartbeats])
-    return [_heartbeat(row) for row in connection.execute(LOCK_UNMOVED, seen).fetchall()]
+    return [h for h in _locked(connection, connection.execute(LOCK_UNMOVED, seen).fetchall()) if h.paused_at is None]
 
 
-def postpone(connection: Connection, deadlines: Sequence[tuple[int, datetime]]) -> None:
-    """Set later deadlines of states that the caller has locked."""
-    connection.execute(POSTPONE, ([monitor_id for monitor_id, _ in deadlines], [at for _, at in deadlines]))
+def postpone(connection: Connection, deadlines: Sequence[tuple[int, datetime | None, datetime | None]]) -> None:
+    """Set what is due later, and the deadline for it, of states that the caller has locked: (monitor, due, deadline)."""
+    connection.execute(POSTPONE, tuple([row[column] for row in deadlines] for column in range(3)))
 
 
 def realign(connection: Connection, *, now: datetime, jump_s: float) -> int:
     """After the wall clock was set by `jump_s`, move deadlines with it; returns how many.
 
-    Forward, what passed only because of the jump keeps the time that it had. Back, nothing ends later than its schedule allows from now.
+    Forward, what passed only because of the jump keeps the time that it had. Back, nothing ends later than its period allows from now; for
+    schedules of times on the wall see `lock_stamped_later`.
     """
     if jump_s > 0:
         return connection.execute(AFTER_A_JUMP_FORWARD, (jump_s, now - timedelta(seconds=jump_s), now)).rowcount
     return connection.execute(AFTER_A_JUMP_BACK, (now, now)).rowcount
+
+
+def lock_stamped_later(connection: Connection, now: datetime) -> list[Heartbeat]:
+    """Lock the heartbeats with cron or OnCalendar schedules that expect something after a ping that is stamped later than now."""
+    return _locked(connection, connection.execute(STAMPED_LATER, (now,)).fetchall())
 
 
 def resume(connection: Connection, monitor_ids: Sequence[int], now: datetime) -> None:
@@ -217,7 +235,5 @@ def resume(connection: Connection, monitor_ids: Sequence[int], now: datetime) ->
     connection.execute(RESUME, (now, list(monitor_ids)))
 
 
-def _heartbeat(row: Sequence[Any]) -> Heartbeat:
-    schedule = Schedule(row[4], row[5])
-    monitor = MonitorRef(row[0], row[1], row[2], "heartbeat", row[3], schedule.words)
-    return Heartbeat(monitor, schedule, row[6], row[7], HeartbeatState(MonitorState(row[8]), *row[9:]))
+def _locked(connection: Connection, ids: Sequence[Sequence[Any]]) -> list[Heartbeat]:
+    return [heartbeat_of(row) for row in connection.execute(LOCKED, ([row[0] for row in ids],)).fetchall()] if ids else []

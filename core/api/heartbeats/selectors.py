@@ -1,18 +1,36 @@
 """Reads about heartbeats."""
 
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Case, CharField, DateTimeField, F, Q, QuerySet, Value, When
 from django.shortcuts import get_object_or_404
 
 from core.api import edge
 from core.api.accounts.models import Workspace
 from core.api.monitors.models import Monitor, MonitorKind, Ping
+from core.domain.outcomes import MonitorState
+
+HEARTBEAT_STATES: Final = ("new", "up", "late", "down", "paused", "running")
 
 
-def heartbeat_list(*, workspace: Workspace) -> QuerySet[Monitor]:
-    """The heartbeats of a workspace with settings and state."""
+def heartbeat_list(*, workspace: Workspace, now: datetime) -> QuerySet[Monitor]:
+    """The heartbeats of a workspace with settings and state.
+
+    `state_now` is what is true at `now`, of which only new, up and down are stored; `asked_at` is `now` itself.
+    """
     heartbeats = Monitor.objects.select_related("heartbeat", "heartbeat_state")
+    has_runs = Q(heartbeat_state__runs__isnull=False) & ~Q(heartbeat_state__runs__open={})
+    state_now = Case(
+        When(paused_at__isnull=False, then=Value("paused")),
+        When(heartbeat_state__state=MonitorState.DOWN, then=Value("down")),
+        When(has_runs, then=Value("running")),
+        When(heartbeat_state__due_at__lte=now, then=Value("late")),
+        default=F("heartbeat_state__state"),
+        output_field=CharField(),
+    )
+    heartbeats = heartbeats.annotate(state_now=state_now, asked_at=Value(now, output_field=DateTimeField()))
     return heartbeats.filter(workspace=workspace, kind=MonitorKind.HEARTBEAT)
 
 

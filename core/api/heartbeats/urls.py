@@ -2,14 +2,16 @@
 
 from django.urls import path
 
-from core.api.heartbeats.views import HeartbeatViews, PingBodyView, PingViews
+from core.api.heartbeats.views import HeartbeatViews, PingBodyView, PingViews, PreviewView
 from core.api.uptime.views import HeartbeatUptimeView
 
 urlpatterns = [
     path("", HeartbeatViews.as_view({"get": "list", "post": "create"})),
+    path("preview/", PreviewView.as_view()),
     path("<uuid:id>/", HeartbeatViews.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
     path("<uuid:id>/pause/", HeartbeatViews.as_view({"post": "pause"})),
     path("<uuid:id>/resume/", HeartbeatViews.as_view({"post": "resume"})),
+    path("<uuid:id>/expected/", HeartbeatViews.as_view({"get": "expected"})),
     path("<uuid:id>/uptime/", HeartbeatUptimeView.as_view()),
     path("<uuid:id>/pings/", PingViews.as_view({"get": "list"})),
     path("<uuid:id>/pings/<uuid:ping_id>/body/", PingBodyView.as_view()),

@@ -1,5 +1,6 @@
 """Heartbeats and their pings."""
 
+import re
 from typing import Any, ClassVar, override
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -16,17 +17,25 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.api.auth import access_of
-from core.api.heartbeats import selectors, serializers, services
-from core.api.monitors.filters import STATES, MonitorFilters
+from core.api.heartbeats import expected, selectors, serializers, services
+from core.api.monitors.filters import MonitorFilters
 from core.api.monitors.models import Monitor, Ping
 from core.api.pagination import Key, NewestFirstByDay, read_number, read_time
+from core.api.permissions import MayLook
+from core.api.problems import FieldError
 from core.api.views import WorkspaceViews, parsed
+
+COUNT = OpenApiParameter(
+    "count",
+    {"type": "integer", "minimum": 1, "maximum": serializers.MOST_TIMES, "default": serializers.FEW_TIMES},
+    description="How many times.",
+)
 
 
 class HeartbeatFilters(MonitorFilters):
     """Filters of the list of heartbeats."""
 
-    state = filters.ChoiceFilter(field_name="heartbeat_state__state", choices=STATES)
+    state = filters.ChoiceFilter(field_name="state_now", choices=[(state, state) for state in selectors.HEARTBEAT_STATES])
 
 
 class PingFilters(filters.FilterSet):
@@ -49,7 +58,7 @@ class HeartbeatViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, Workspace
 
     @override
     def get_queryset(self) -> QuerySet[Monitor]:
-        return selectors.heartbeat_list(workspace=self.workspace)
+        return selectors.heartbeat_list(workspace=self.workspace, now=timezone.now())
 
     @extend_schema(request=serializers.HeartbeatRequest, responses={201: serializers.HeartbeatAnswer})
     def create(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
@@ -73,21 +82,43 @@ class HeartbeatViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, Workspace
 
     @extend_schema(request=None, responses=serializers.HeartbeatAnswer)
     def pause(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
-        """Expect no pings until it is resumed; a ping resumes it too."""
+        """Expect no pings until it is resumed; a ping resumes it too, unless `sticky_pause` is set."""
         monitor = self.get_object()
         services.heartbeat_pause(monitor=monitor, now=timezone.now())
         return self.answer(monitor)
 
     @extend_schema(request=None, responses=serializers.HeartbeatAnswer)
     def resume(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
-        """Expect pings again, the next within a whole period from now."""
+        """Expect pings again, as if one had come now."""
         monitor = self.get_object()
         services.heartbeat_resume(monitor=monitor, now=timezone.now())
         return self.answer(monitor)
 
+    @extend_schema(parameters=[COUNT], responses=serializers.ExpectedTimesAnswer)
+    def expected(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """The next times at which a ping is due."""
+        times = expected.expected(self.get_object(), _count(request), timezone.now())
+        return Response(serializers.ExpectedTimesAnswer(times).data)
+
     def answer(self, monitor: Monitor, status_code: int = status.HTTP_200_OK) -> Response:
         """The heartbeat as it is stored now."""
         return Response(self.get_serializer(self.get_queryset().get(pk=monitor.pk)).data, status=status_code)
+
+
+@extend_schema(tags=["heartbeats"])
+class PreviewView(APIView):
+    """A schedule that need not be stored."""
+
+    permission_classes = (MayLook,)
+
+    @extend_schema(
+        request=serializers.PreviewRequest, responses=serializers.ExpectedTimesAnswer, operation_id="heartbeats_preview"
+    )
+    def post(self, request: Request) -> Response:
+        """The next times at which a ping would be due, from now on. Nothing is stored; every role may ask."""
+        values = parsed(serializers.PreviewRequest, request)
+        times = expected.preview(values, values.pop("count"), timezone.now())
+        return Response(serializers.ExpectedTimesAnswer(times).data)
 
 
 @extend_schema(tags=["heartbeats"])
@@ -120,3 +151,13 @@ class PingBodyView(APIView):
             content_type="application/octet-stream",
             headers={"Content-Disposition": f'attachment; filename="{ping_id}.bin"'},
         )
+
+
+def _count(request: Request) -> int:
+    for name in request.query_params:
+        if name != COUNT.name:
+            raise FieldError(name, "unknown_field", f"is not a parameter here; known: {COUNT.name}")
+    text = request.query_params.get(COUNT.name, str(serializers.FEW_TIMES))
+    if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= serializers.MOST_TIMES:
+        raise FieldError(COUNT.name, "invalid", f"must be a whole number from 1 to {serializers.MOST_TIMES}")
+    return int(text)

@@ -142,12 +142,31 @@ class Domain(models.Model):
         db_table = "domain"
 
 
+class ScheduleKind(models.TextChoices):
+    """How the times are said at which a heartbeat is expected."""
+
+    PERIOD = "period"
+    CRON = "cron"
+    ONCALENDAR = "oncalendar"
+
+
 class Heartbeat(models.Model):
-    """Settings of a heartbeat: a ping is expected every `period_s` seconds and may be late by `grace_s`."""
+    """Settings of a heartbeat (`core.domain.heartbeat_schedule`). `schedule` is the expression of the kinds that have one.
+
+    For those `period_s` is only about how often they are due: what it can be compared by, not what decides.
+    """
 
     monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="heartbeat")
+    schedule_kind = models.CharField(max_length=10, choices=ScheduleKind.choices, default="period", db_default="period")
     period_s = models.IntegerField(default=86_400)
+    schedule = models.TextField(default="", db_default="")
+    time_zone = models.CharField(max_length=64, default="UTC", db_default="UTC")
     grace_s = models.IntegerField(default=3_600)
+    early_s = models.IntegerField(null=True)
+    max_run_s = models.IntegerField(null=True)
+    min_run_s = models.IntegerField(default=0, db_default=0)
+    failure_threshold = models.SmallIntegerField(default=1, db_default=1)
+    sticky_pause = models.BooleanField(default=False, db_default=False)
     config_version = models.IntegerField(default=1)
 
     class Meta:
@@ -155,24 +174,29 @@ class Heartbeat(models.Model):
 
 
 class HeartbeatState(models.Model):
-    """Hot state of a heartbeat. `deadline_at` is when it counts as missed; absent while new, paused or down.
+    """Hot state of a heartbeat, as `core.domain.heartbeat.HeartbeatState` explains it; `core.adapters.store` writes `runs` and `failures`.
 
-    `last_sequence` is the highest sequence of any ping, `verdict_sequence` that of the ping that set the state (success or fail),
-    `start_sequence` that of the latest start: a run is under way while it is the higher one.
+    `deadline_at` is absent while nothing is expected: new, paused or down.
     """
 
     monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="heartbeat_state")
     state = models.CharField(max_length=4, db_default="new")
     last_sequence = models.BigIntegerField(db_default=0)
     verdict_sequence = models.BigIntegerField(db_default=0)
+    success_sequence = models.BigIntegerField(db_default=0)
+    end_sequence = models.BigIntegerField(db_default=0)
     start_sequence = models.BigIntegerField(db_default=0)
     last_ping_at = models.DateTimeField(null=True)
     last_success_at = models.DateTimeField(null=True)
     last_fail_at = models.DateTimeField(null=True)
     last_start_at = models.DateTimeField(null=True)
+    anchor_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
     pings = models.BigIntegerField(db_default=0)
     changed_at = models.DateTimeField(null=True)
+    runs = models.JSONField(null=True)
+    failures = models.JSONField(null=True)
 
     class Meta:
         db_table = "heartbeat_state"

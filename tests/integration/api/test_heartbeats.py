@@ -26,10 +26,10 @@ def state_of(beat: dict[str, Any]) -> HeartbeatState:
 
 def set_up(beat: dict[str, Any], last: datetime, **values: Any) -> None:
     """As if a success had come in at `last`, an hour's period and a minute's grace."""
-    facts = {"state": "up", "last_success_at": last, "last_ping_at": last, "verdict_sequence": 5, "last_sequence": 5}
-    HeartbeatState.objects.filter(monitor__uid=beat["id"]).update(
-        **facts | {"deadline_at": last + timedelta(seconds=3660)} | values
-    )
+    sequences = {"verdict_sequence": 5, "success_sequence": 5, "last_sequence": 5}
+    times = {"last_success_at": last, "last_ping_at": last, "anchor_at": last, "due_at": last + timedelta(seconds=3600)}
+    expected = {"state": "up", "deadline_at": last + timedelta(seconds=3660)}
+    HeartbeatState.objects.filter(monitor__uid=beat["id"]).update(**sequences | times | expected | values)
 
 
 def test_a_new_heartbeat_is_at_the_edge_and_expects_nothing_yet(alice: Caller, outside: Edge) -> None:
