@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
-from botocore.exceptions import BotoCoreError
 from chalice.app import CaseInsensitiveMapping, Chalice, Request, Response
 
 from lambdas.ping import log
-from lambdas.ping.clients import NAMES, ClientError, dynamodb, events
+from lambdas.ping.aws import OUTAGES
+from lambdas.ping.clients import NAMES, dynamodb, events
 from lambdas.ping.publish import Publisher
 from lambdas.ping.record import Recorder
 from lambdas.ping.service import Answer, PingService
@@ -21,7 +21,6 @@ ROUTED_METHODS: Final = [*PING_METHODS, "PUT", "PATCH", "DELETE"]
 """API Gateway answers 403 to a method that it does not know; these get their 405."""
 ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
 PREFLIGHT: Final = {**ANY_ORIGIN, "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS", "Access-Control-Allow-Headers": "*"}
-OUTAGES: Final = (ClientError, BotoCoreError)
 
 
 def _report(trouble: str) -> None:
@@ -30,9 +29,7 @@ def _report(trouble: str) -> None:
 
 app = Chalice("uptimemonitor-ping", configure_logs=False)
 app.api.binary_types = ["*/*"]
-service = PingService(
-    Recorder(dynamodb, NAMES.heartbeats_table, ClientError), Publisher(events, NAMES.bus, OUTAGES, _report), OUTAGES
-)
+service = PingService(Recorder(dynamodb, NAMES.heartbeats_table), Publisher(events, NAMES.bus, OUTAGES, _report), OUTAGES)
 
 _request: ContextVar[Request] = ContextVar("request")
 """Chalice keeps the current request on the app, which threads share."""

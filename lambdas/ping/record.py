@@ -5,10 +5,12 @@ Invariant: the ping's item, its pending marker and the heartbeat's latest times 
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, ping_sort_key
+from lambdas.ping.aws import AwsError
 from lambdas.ping.event import detail
 from lambdas.ping.request import Ping
 
@@ -42,21 +44,31 @@ class Busy(Exception):
     """DynamoDB kept refusing: the client should try again."""
 
 
+class Table(Protocol):
+    """What recording needs of DynamoDB (`lambdas.ping.aws.DynamoDb`)."""
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        """UpdateItem."""
+        ...
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        """TransactWriteItems."""
+        ...
+
+
 class Recorder:
-    """Records pings in one table. `errors` is botocore's ClientError: botocore is imported where the client is made."""
+    """Records pings in one table."""
 
     def __init__(
         self,
-        client: Any,
+        client: Table,
         table: str,
-        errors: type[Exception],
         *,
         pause: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
         self._table = table
-        self._errors = errors
         self._pause = pause
         self._jitter = jitter
 
@@ -86,10 +98,10 @@ class Recorder:
                     ReturnValues="ALL_NEW",
                 )["Attributes"]
                 return int(heartbeat["sequence"]["N"]), heartbeat["workspace_id"]["S"]
-            except self._errors as error:
-                if _code(error) == "ConditionalCheckFailedException":
+            except AwsError as error:
+                if error.code == "ConditionalCheckFailedException":
                     raise UnknownHeartbeat(ping.heartbeat_id) from error
-                if _code(error) not in _PASSING:
+                if error.code not in _PASSING:
                     raise
             self._wait(attempt)
         raise Busy("the heartbeat's item is contended")
@@ -100,7 +112,7 @@ class Recorder:
             try:
                 self._client.transact_write_items(TransactItems=[*puts, update] if update else puts)
                 return True
-            except self._errors as error:
+            except AwsError as error:
                 reasons = _reasons(error)
             if reasons[0] == _CONDITION_FAILED:
                 return False
@@ -132,7 +144,7 @@ class Recorder:
         if ping.exit_status is not None:
             item["exit_status"] = {"N": str(ping.exit_status)}
         if ping.body:
-            item["body"] = {"B": ping.body}
+            item["body"] = {"B": b64encode(ping.body).decode()}
         pending = {
             "pk": {"S": pending_partition(ping.ping_id)},
             "sk": {"S": ping.ping_id},
@@ -162,20 +174,11 @@ class Recorder:
         }
 
 
-def _response(error: Exception) -> Mapping[str, Any]:
-    response: Mapping[str, Any] = getattr(error, "response", {})
-    return response
-
-
-def _code(error: Exception) -> str:
-    return str(_response(error).get("Error", {}).get("Code", ""))
-
-
-def _reasons(error: Exception) -> list[str]:
+def _reasons(error: AwsError) -> list[str]:
     """Code of each part of a cancelled transaction, or of the whole where it passes by itself; any other error is raised again."""
-    reasons = [str(reason.get("Code", "None")) for reason in _response(error).get("CancellationReasons", [])]
-    if not reasons and _code(error) in _PASSING:
-        reasons = [_code(error)]
+    reasons = error.reasons
+    if not reasons and error.code in _PASSING:
+        reasons = [error.code]
     if not reasons or set(reasons) - _PASSING - {_CONDITION_FAILED, "None"}:
         raise error
     return reasons

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.contracts import events
 from core.contracts.heartbeat_keys import INLINE_BODY_LIMIT, PENDING_SHARDS, pending_partition, pending_partitions
+from lambdas.ping.aws import OUTAGES, AwsError
 from lambdas.ping.event import detail
 from lambdas.ping.publish import Publisher
 from lambdas.ping.record import ATTEMPTS, Busy, Recorder, UnknownHeartbeat
@@ -160,12 +161,9 @@ def test_every_ping_has_its_pending_partition(ping_id: UUID) -> None:
     assert len(set(pending_partitions())) == PENDING_SHARDS
 
 
-class Refusal(Exception):
-    """An error as botocore raises it."""
-
-    def __init__(self, code: str, reasons: Sequence[str] = ()) -> None:
-        super().__init__(code)
-        self.response = {"Error": {"Code": code}, "CancellationReasons": [{"Code": reason} for reason in reasons]}
+def refusal(code: str, reasons: Sequence[str] = ()) -> AwsError:
+    """An error as DynamoDB answers it."""
+    return AwsError(code, answer={"CancellationReasons": [{"Code": reason} for reason in reasons]})
 
 
 class ScriptedTable:
@@ -180,19 +178,20 @@ class ScriptedTable:
             raise self.updates.pop(0)
         return {"Attributes": {"sequence": {"N": "4"}, "workspace_id": {"S": "0190f5c2-0000-7000-8000-000000000000"}}}
 
-    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803  (DynamoDB's name)
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
         if self.script:
             raise self.script.pop(0)
-        self.taken.append(TransactItems)
+        self.taken.append(request["TransactItems"])
+        return {}
 
 
-def cancelled(*reasons: str) -> Refusal:
-    return Refusal("TransactionCanceledException", reasons)
+def cancelled(*reasons: str) -> AwsError:
+    return refusal("TransactionCanceledException", reasons)
 
 
 def recorder(table: ScriptedTable, pauses: list[float] | None = None) -> Recorder:
     pause: Callable[[float], None] = pauses.append if pauses is not None else lambda _: None
-    return Recorder(table, "t", Refusal, pause=pause, jitter=lambda: 1.0)
+    return Recorder(table, "t", pause=pause, jitter=lambda: 1.0)
 
 
 SUCCESS = parse(proxy_event(), HEARTBEAT, None)
@@ -226,10 +225,10 @@ def test_a_log_leaves_the_state_alone() -> None:
 
 def test_an_unknown_heartbeat_is_told_apart_from_trouble() -> None:
     with pytest.raises(UnknownHeartbeat):
-        recorder(ScriptedTable(updates=[Refusal("ConditionalCheckFailedException")])).record(SUCCESS)
-    with pytest.raises(Refusal):
-        recorder(ScriptedTable(updates=[Refusal("AccessDeniedException")])).record(SUCCESS)
-    with pytest.raises(Refusal):
+        recorder(ScriptedTable(updates=[refusal("ConditionalCheckFailedException")])).record(SUCCESS)
+    with pytest.raises(AwsError):
+        recorder(ScriptedTable(updates=[refusal("AccessDeniedException")])).record(SUCCESS)
+    with pytest.raises(AwsError):
         recorder(ScriptedTable([cancelled("None", "ValidationError", "None")])).record(SUCCESS)
 
 
@@ -240,7 +239,7 @@ def test_endless_conflicts_end() -> None:
         recorder(ScriptedTable([conflict] * ATTEMPTS), pauses).record(SUCCESS)
     assert sum(pauses) < 4
     with pytest.raises(Busy):
-        recorder(ScriptedTable(updates=[Refusal("TransactionConflictException")] * ATTEMPTS)).record(SUCCESS)
+        recorder(ScriptedTable(updates=[refusal("TransactionConflictException")] * ATTEMPTS)).record(SUCCESS)
 
 
 class ScriptedBus:
@@ -254,19 +253,19 @@ class ScriptedBus:
 
 
 @pytest.mark.parametrize(
-    "answer", [Refusal("InternalException"), {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}]
+    "answer", [refusal("InternalException"), {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}]
 )
 def test_a_bus_that_fails_costs_the_client_nothing(answer: dict[str, Any] | Exception) -> None:
     reports: list[str] = []
-    publisher = Publisher(ScriptedBus(answer), "bus", (Refusal,), reports.append)
-    service = PingService(recorder(ScriptedTable()), publisher, (Refusal,))
+    publisher = Publisher(ScriptedBus(answer), "bus", OUTAGES, reports.append)
+    service = PingService(recorder(ScriptedTable()), publisher, OUTAGES)
     assert service.answer(proxy_event(), HEARTBEAT, None).status == 200
     assert len(reports) == 1
 
 
 def test_trouble_with_the_table_asks_to_try_again_and_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    publisher = Publisher(ScriptedBus({}), "bus", (Refusal,), lambda _: None)
-    service = PingService(recorder(ScriptedTable(updates=[Refusal("InternalServerError")])), publisher, (Refusal,))
+    publisher = Publisher(ScriptedBus({}), "bus", OUTAGES, lambda _: None)
+    service = PingService(recorder(ScriptedTable(updates=[refusal("InternalServerError")])), publisher, OUTAGES)
     answer = service.answer(proxy_event(), HEARTBEAT, None)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
