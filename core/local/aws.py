@@ -133,7 +133,7 @@ def main() -> None:
     aws_resources.create_resources(clients, settings.names, vault_keys=vault_keys, email_from=settings.email_from)
     restore_when_possible(settings, options.journal)
     stop = threading.Event()
-    tidy = (stop, settings.region, settings.names.heartbeats_table)
+    tidy = (stop, settings.region, settings.names)
     threading.Thread(target=aws_upkeep.tidy_until, args=tidy, name="tidy", daemon=True).start()
     listener = HttpListener(options.host, options.port, aws_moto.answer, body_limit=BODY_LIMIT)
     _log.info("aws.ready", port=listener.port, duration_ms=round((time.perf_counter() - began) * 1000))

@@ -88,6 +88,31 @@ class Events:
         return self._service.call("PutEvents", request)
 
 
+class Bucket:
+    """A bucket of S3. `root` is the path of the bucket: empty where the host names it, `/<bucket>` on one box."""
+
+    def __init__(self, wire: Wire, signer: Signer, root: str, clock: Callable[[], datetime]) -> None:
+        self._wire = wire
+        self._signer = signer
+        self._root = root
+        self._clock = clock
+
+    def put(self, key: str, body: bytes) -> None:
+        """Store an object; `key` needs no quoting.
+
+        Raises:
+            AwsError: it was refused.
+            Unreachable: nobody answered; it may be there.
+        """
+        status, content = self._request("PUT", key, body)
+        if status != OK:
+            raise AwsError(f"Http{status}", content[:200].decode("utf-8", "replace"))
+
+    def _request(self, method: str, key: str, body: bytes) -> tuple[int, bytes]:
+        path, headers = f"{self._root}/{key}", {"Host": self._wire.host, "Content-Type": "application/octet-stream"}
+        return self._wire.send(method, path, body, lambda: self._signer.sign(method, path, headers, body, self._clock()))
+
+
 def utc_now() -> datetime:
     """The time that requests are signed with."""
     return datetime.now(UTC)

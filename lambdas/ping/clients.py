@@ -4,7 +4,7 @@ import os
 from typing import Final
 
 from core.contracts.names import Names
-from lambdas.ping.aws import DynamoDb, Events, JsonService, utc_now
+from lambdas.ping.aws import Bucket, DynamoDb, Events, JsonService, utc_now
 from lambdas.ping.sigv4 import Credentials, Signer
 from lambdas.ping.wire import Wire
 
@@ -19,19 +19,35 @@ def _credentials() -> Credentials:
 
 
 def _region() -> str:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "eu-west-1")
+
+
+def _named_endpoint(service: str) -> str | None:
+    return os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def _host(service: str) -> str:
+    region = _region()
+    return f"{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
 def _endpoint(service: str) -> str:
     """Where a service is: as the SDKs find it."""
-    named = os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
-    region = _region()
-    return named or f"https://{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+    return _named_endpoint(service) or f"https://{_host(service)}"
 
 
 def _json_service(service: str, target: str, version: str) -> JsonService:
     return JsonService(Wire(_endpoint(service)), Signer(service, _region(), _credentials()), target, version, utc_now)
 
 
+def _bucket(name: str) -> Bucket:
+    """A bucket: by its own host on AWS, by its path anywhere else."""
+    signer, named = Signer("s3", _region(), _credentials()), _named_endpoint("s3")
+    if named:
+        return Bucket(Wire(named), signer, f"/{name}", utc_now)
+    return Bucket(Wire(f"https://{name}.{_host('s3')}"), signer, "", utc_now)
+
+
 dynamodb: Final = DynamoDb(_json_service("dynamodb", "DynamoDB_20120810", "1.0"))
 events: Final = Events(_json_service("events", "AWSEvents", "1.1"))
+bodies: Final = _bucket(os.environ.get("PING_BODIES_BUCKET") or NAMES.ping_bodies_bucket)
