@@ -87,12 +87,17 @@ class DomainExpiring(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeartbeatCreation(msgspec.Struct, frozen=True, kw_only=True):
-    """A heartbeat that its first ping created: settings as the API has them. Whoever stores a ping of it first creates it."""
+    """A heartbeat that its first ping created: settings as the API has them. Whoever stores a ping of it first creates it.
+
+    With a `schedule` (cron or OnCalendar), `period_s` says nothing.
+    """
 
     slug: str
     tags: list[str] = []
     period_s: int = 86_400
     grace_s: int = 3_600
+    schedule: str = ""
+    time_zone: str = "UTC"
 
 
 class HeartbeatPinged(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from core.adapters.database import Connection
 from core.adapters.store import edge
 from core.adapters.store import heartbeat_creation as store
-from core.contracts.events import Detail, HeartbeatPinged
+from core.contracts.events import Detail, HeartbeatCreation, HeartbeatPinged
+from core.domain.recurrence import BadRecurrence, Period, Recurrence, scheduled
 from core.logs import get_logger
 
 log = get_logger(__name__)
@@ -26,5 +28,15 @@ def create_missing(connection: Connection, pings: Sequence[Detail[HeartbeatPinge
         ping, creation = told[uid], told[uid].data.creation
         if ping.data.ping_id in stored or creation is None:
             continue
-        if store.create(connection, uid, ping.metadata.workspace_id, creation, now):
+        if store.create(connection, uid, ping.metadata.workspace_id, creation, recurrence=_recurrence(creation), now=now):
             log.info("heartbeat.created_by_ping", heartbeat_id=str(uid), slug=creation.slug)
+
+
+def _recurrence(creation: HeartbeatCreation) -> Recurrence:
+    """When the heartbeat is expected. The edge takes no more than we do; if it ever did, one with its period is better than none."""
+    try:
+        zone = ZoneInfo(creation.time_zone)
+        return scheduled(None, creation.schedule, zone) if creation.schedule else Period(creation.period_s, zone)
+    except (BadRecurrence, ValueError, OSError, LookupError) as error:
+        log.exception("heartbeat.schedule_refused", slug=creation.slug, error=str(error))
+        return Period(creation.period_s)

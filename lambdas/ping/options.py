@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Final
 
 from lambdas.ping.address import BadRequest
@@ -26,6 +27,8 @@ class Options:
     tags: list[str]
     period_s: int = 86_400
     grace_s: int = 3_600
+    schedule: str = ""
+    time_zone: str = "UTC"
 
     def dump(self) -> str:
         """As JSON text."""
@@ -42,21 +45,35 @@ def given(query: Query) -> bool:
     return any(name in query for name in NAMES)
 
 
-def read(query: Query, slug: str) -> Options:
-    """The options of a new heartbeat; what is not given is as in the API.
+def read(query: Query, slug: str, now: datetime) -> Options:
+    """The options of a new heartbeat; what is not given is as in the API. A schedule must have a time after `now`.
 
     Raises:
         BadRequest: one is not usable; the message names it.
     """
     values = {name: _single(query, name) for name in NAMES}
-    if values["schedule"] is not None or values["tz"] is not None:
-        raise BadRequest("schedule and tz: a ping creates heartbeats with a period; make others through the API")
+    if values["schedule"] is not None and values["period"] is not None:
+        raise BadRequest("schedule and period cannot be given together")
+    _check_schedule(values["schedule"], values["tz"], now)
     return Options(
         slug=slug,
         tags=_tags(values["tags"]),
         period_s=_seconds("period", values["period"], 10, 86_400),
         grace_s=_seconds("grace", values["grace"], 1, 3_600),
+        schedule=values["schedule"] or "",
+        time_zone=values["tz"] or "UTC",
     )
+
+
+def _check_schedule(schedule: str | None, zone: str | None, now: datetime) -> None:
+    if schedule is None and zone is None:
+        return
+    from lambdas.ping.schedules import check, check_zone  # noqa: PLC0415  (few pings need it, and it costs a tenth of the cold start)
+
+    if zone is not None:
+        check_zone(zone)
+    if schedule is not None:
+        check(schedule, now)
 
 
 def _single(query: Query, name: str) -> str | None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -93,10 +94,14 @@ class PingService:
                 return self._recorder.record(found.heartbeat_id, ping), False, warnings
             if not creates:
                 raise UnknownHeartbeat(address.slug)
-            recorded = self._creator.create(found, options.read(asked, address.slug), ping, attempt)
+            recorded = self._creator.create(found, options.read(asked, address.slug, _at(ping.pinged_at)), ping, attempt)
             if recorded:
                 return recorded, True, []
         raise Busy("others kept creating heartbeats")
+
+
+def _at(epoch_ms: int) -> datetime:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
 
 
 def _answer(ping: Ping, recorded: Recorded, warnings: Sequence[str], *, created: bool) -> Answer:

@@ -54,6 +54,25 @@ def test_any_of_its_pings_creates_a_heartbeat_once(connection: psycopg.Connectio
     assert rows(connection) == [(uid, "backup", "backup", ["db"], 600, 60, "up", 2)]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"schedule": "0 3 * * *", "time_zone": "Europe/Riga"}, ("cron", "0 3 * * *", "Europe/Riga", 86_400)),
+        ({"schedule": "Mon *-*-* 02:00\nFri 4:00"}, ("oncalendar", "Mon *-*-* 02:00\nFri 4:00", "UTC", 352_800)),
+        ({"time_zone": "Europe/Riga", "period_s": 600}, ("period", "", "Europe/Riga", 600)),
+        ({"schedule": "never ever", "period_s": 600}, ("period", "", "UTC", 600)),
+    ],
+)
+def test_its_schedule_is_the_one_of_the_ping(
+    connection: psycopg.Connection, values: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    ping = first(make_workspace(connection, NOW), uuid4())
+    creation = HeartbeatCreation(slug="backup", **values)
+    apply_pings(connection, [_replaced(ping, data=_replaced(ping.data, creation=creation))], NOW)
+    found = connection.execute("SELECT schedule_kind, schedule, time_zone, period_s FROM heartbeat").fetchone()
+    assert found == expected
+
+
 def test_a_heartbeat_that_was_deleted_does_not_come_back_by_an_old_message(connection: psycopg.Connection) -> None:
     workspace, uid = make_workspace(connection, NOW), uuid4()
     ping = first(workspace, uid)

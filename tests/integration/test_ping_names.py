@@ -79,7 +79,7 @@ def test_the_first_ping_creates_its_heartbeat(aws: AwsStandIn, app: Any, key: st
     [item] = pings_of(beat.pk)
     assert (item.kind, item.sequence) == ("start", 1)
     [sent] = received(aws)
-    expected = {"slug": "backup", "tags": ["db", "nightly"], "period_s": 3600, "grace_s": 90}
+    expected = {"slug": "backup", "tags": ["db", "nightly"], "period_s": 3600, "grace_s": 90, "schedule": "", "time_zone": "UTC"}
     assert sent.data.creation
     assert {name: getattr(sent.data.creation, name) for name in expected} == expected
     assert (str(sent.data.heartbeat_id), sent.data.sequence) == (beat.pk, 1)

@@ -22,7 +22,7 @@ UNWELCOME = {
     "core.inbox.__main__": DJANGO | STAND_INS | {"lambdas"},
     "core.api.wsgi": STAND_INS | {"lambdas", "core.checker", "core.inbox"},
     "lambdas.ping.app": CORE_BEYOND_CONTRACTS
-    | {"boto3", "botocore", "msgspec", "pydantic", "pynamodb", "django", "celery", "psycopg"},
+    | {"boto3", "botocore", "cronsim", "msgspec", "oncalendar", "pydantic", "pynamodb", "django", "celery", "psycopg"},
     "lambdas.alert_dispatch.handler": CORE_BEYOND_CONTRACTS | {"pydantic", "django", "celery", "psycopg"},
     "core.contracts.names": CORE_BEYOND_CONTRACTS | {"pynamodb", "msgspec"},
 }

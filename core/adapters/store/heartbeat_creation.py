@@ -5,7 +5,9 @@ from typing import Final
 from uuid import UUID
 
 from core.adapters.database import Connection
+from core.adapters.store.heartbeat_rows import recurrence_columns
 from core.contracts.events import HeartbeatCreation
+from core.domain.recurrence import Recurrence
 
 CREATE_MONITOR: Final = """
 INSERT INTO monitor (uid, workspace_id, kind, name, slug, tags, created_at, updated_at)
@@ -17,12 +19,17 @@ RETURNING id
 
 IS_THERE: Final = "SELECT FROM monitor WHERE uid = %s"
 
-CREATE_HEARTBEAT: Final = "INSERT INTO heartbeat (monitor_id, period_s, grace_s, config_version) VALUES (%s, %s, %s, 1)"
+CREATE_HEARTBEAT: Final = """
+INSERT INTO heartbeat (monitor_id, schedule_kind, period_s, schedule, time_zone, grace_s, config_version)
+VALUES (%(monitor)s, %(schedule_kind)s, %(period_s)s, %(schedule)s, %(time_zone)s, %(grace_s)s, 1)
+"""
 
 CREATE_STATE: Final = "INSERT INTO heartbeat_state (monitor_id) VALUES (%s)"
 
 
-def create(connection: Connection, uid: UUID, workspace_id: UUID, creation: HeartbeatCreation, now: datetime) -> bool:
+def create(
+    connection: Connection, uid: UUID, workspace_id: UUID, creation: HeartbeatCreation, *, recurrence: Recurrence, now: datetime
+) -> bool:
     """Make the rows of a heartbeat; False if it is there already, or its workspace is not.
 
     Where another one has its slug, which the edge rules out, it is made without: its pings must not be lost.
@@ -33,6 +40,7 @@ def create(connection: Connection, uid: UUID, workspace_id: UUID, creation: Hear
         row = connection.execute(CREATE_MONITOR, values | {"slug": None}).fetchone()
     if row is None:
         return False
-    connection.execute(CREATE_HEARTBEAT, (row[0], creation.period_s, creation.grace_s))
+    columns = recurrence_columns(recurrence, now)
+    connection.execute(CREATE_HEARTBEAT, columns | {"monitor": row[0], "grace_s": creation.grace_s})
     connection.execute(CREATE_STATE, (row[0],))
     return True
