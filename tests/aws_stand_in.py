@@ -79,6 +79,8 @@ def aws(aws_endpoint: str) -> AwsStandIn:
     stand_in = AwsStandIn(aws_endpoint, Names(ENVIRONMENT), REGION, {})
     bind_table(stand_in.names.heartbeats_table, REGION)
     HeartbeatItem.create_table(wait=True)
+    constraint = {"LocationConstraint": REGION}
+    stand_in.client("s3").create_bucket(Bucket=stand_in.names.ping_bodies_bucket, CreateBucketConfiguration=constraint)
     events, sqs = stand_in.client("events"), stand_in.client("sqs")
     events.create_event_bus(Name=stand_in.names.bus)
     for noun, detail_types in ROUTES.items():

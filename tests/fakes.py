@@ -211,6 +211,10 @@ class FakeHeartbeatTable(HeartbeatTable):
         """See `HeartbeatTable`."""
         return {uid: self.states[uid] for uid in uids if uid in self.states}
 
+    def confirm(self, uids: Iterable[UUID]) -> None:
+        """See `HeartbeatTable`."""
+        assert not list(uids), "no ping here creates its heartbeat"
+
     def settle(self, ping_ids: Iterable[UUID]) -> None:
         """See `HeartbeatTable`."""
         self.unsettled.difference_update(ping_ids)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, UpdateError
+from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, PynamoDBException, UpdateError
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
@@ -24,14 +24,17 @@ from core.contracts.heartbeat_keys import (
     pending_partitions,
     ping_sort_key,
     run_attribute,
+    slugs_partition,
 )
-from core.contracts.heartbeat_table import HeartbeatItem, PendingItem, PingItem, bind_table
+from core.contracts.heartbeat_table import HeartbeatItem, PendingItem, PingItem, SlugItem, bind_table
 from core.contracts.names import Names
 from core.domain.heartbeat_runs import WITHOUT_ID, Run
-from core.domain.heartbeat_watch import EdgeStamp, EdgeState, Projection
+from core.domain.heartbeat_watch import EdgeOptions, EdgeStamp, EdgeState, Projection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from core.adapters.ping_bodies import PingBodies
 
 READ_LIMIT: Final = 100
 WRITE_LIMIT: Final = 25
@@ -39,6 +42,8 @@ ATTEMPTS: Final = 6
 FIRST_PAUSE_S: Final = 0.05
 REBUILD_GAP: Final = 1000
 """Sequences left out when an item is made anew: the edge may have given some out that PostgreSQL has not seen yet."""
+
+PLAIN: Final = EdgeOptions()
 
 CONFIG: Final = Config(connect_timeout=1.0, read_timeout=5.0, retries={"mode": "standard", "total_max_attempts": 2})
 
@@ -71,7 +76,7 @@ class HeartbeatTable:
         """For the batch calls, which not every process makes."""
         return boto3_session().client("dynamodb", region_name=self._region, config=CONFIG)
 
-    def provision(self, uid: UUID, workspace_id: UUID) -> None:
+    def provision(self, uid: UUID, workspace_id: UUID, options: EdgeOptions = PLAIN) -> None:
         """Make pings to a heartbeat possible; one that is there already is left alone.
 
         Raises:
@@ -79,18 +84,63 @@ class HeartbeatTable:
         """
         with _reachable():
             try:
-                HeartbeatItem(str(uid), STATE_SORT_KEY, workspace_id=str(workspace_id)).save(HeartbeatItem.pk.does_not_exist())
+                item = HeartbeatItem(str(uid), STATE_SORT_KEY, workspace_id=str(workspace_id), **_stored(options))
+                item.save(HeartbeatItem.pk.does_not_exist())
             except PutError as error:
                 _unless_condition_failed(error)
 
+    def set_options(self, uid: UUID, options: EdgeOptions) -> None:
+        """Apply other settings; of a heartbeat without an item, none.
+
+        Raises:
+            EdgeUnreachable: it is not certain which ones apply.
+        """
+        with _reachable():
+            try:
+                HeartbeatItem(str(uid), STATE_SORT_KEY).update(_changes(options), condition=HeartbeatItem.pk.exists())
+            except UpdateError as error:
+                _unless_condition_failed(error)
+
+    def options(self) -> dict[UUID, EdgeOptions]:
+        """The settings that the edge applies, of every heartbeat: a scan of the whole table, for `edge sync`.
+
+        Raises:
+            EdgeUnreachable: the scan did not end.
+        """
+        with _reachable():
+            items = HeartbeatItem.scan(HeartbeatItem.sk == STATE_SORT_KEY, consistent_read=True)
+            return {UUID(i.pk): EdgeOptions(i.slug or "", bool(i.post_only), i.filters or "") for i in items}
+
+    def confirm(self, uids: Iterable[UUID]) -> None:
+        """Say that the core has these heartbeats, which pings created: their pings need not tell of that any more.
+
+        Raises:
+            EdgeUnreachable: some may go on to, which is harmless.
+        """
+        with _reachable():
+            for uid in uids:
+                try:
+                    HeartbeatItem(str(uid), STATE_SORT_KEY).update(
+                        [HeartbeatItem.creation.remove()], condition=HeartbeatItem.pk.exists()
+                    )
+                except UpdateError as error:
+                    _unless_condition_failed(error)
+
     def remove(self, uid: UUID) -> None:
-        """Make pings to a heartbeat end in 404. Its ping items expire by themselves.
+        """Make pings to a heartbeat end in 404, by its slug as well. Its ping items expire by themselves.
 
         Raises:
             EdgeUnreachable: the item may still be there.
         """
         with _reachable():
-            HeartbeatItem(str(uid), STATE_SORT_KEY).delete()
+            key: Any = {"pk": {"S": str(uid)}, "sk": {"S": STATE_SORT_KEY}}
+            gone = self._client.delete_item(TableName=self._name, Key=key, ReturnValues="ALL_OLD").get("Attributes", {})
+            if slug := gone.get("slug", {}).get("S"):
+                named = SlugItem(slugs_partition(gone["workspace_id"]["S"]), slug)
+                try:
+                    named.delete(SlugItem.heartbeat_id == str(uid))
+                except DeleteError as error:
+                    _unless_condition_failed(error)
 
     def rebuild(self, projections: Iterable[Projection]) -> int:
         """Write items that are missing or behind PostgreSQL; returns how many. A sequence never gets lower.
@@ -115,13 +165,14 @@ class HeartbeatTable:
         return found
 
     def known(self) -> set[UUID]:
-        """Every heartbeat that has an item: a scan of the whole table, for `edge sync`.
+        """Every heartbeat that has an item, but for those that the core has yet to hear of: a scan of the whole table, for `edge sync`.
 
         Raises:
             EdgeUnreachable: the scan did not end.
         """
         with _reachable():
-            return {UUID(item.pk) for item in HeartbeatItem.scan(HeartbeatItem.sk == STATE_SORT_KEY, consistent_read=True)}
+            known = (HeartbeatItem.sk == STATE_SORT_KEY) & HeartbeatItem.creation.does_not_exist()
+            return {UUID(item.pk) for item in HeartbeatItem.scan(known, consistent_read=True)}
 
     def pending(self, now: datetime, older_than: timedelta, limit: int = 500) -> list[PendingPing]:
         """Pings that the core should have stored by now, and that were not published again a moment ago.
@@ -165,8 +216,8 @@ class HeartbeatTable:
             keys = [{"pk": {"S": pending_partition(ping_id)}, "sk": {"S": ping_id}} for ping_id in chunk]
             self._delete(keys)
 
-    def body(self, uid: UUID, ping_id: UUID) -> bytes | None:
-        """The body of a ping, or what was kept of it; None when it had none or its item has expired.
+    def body(self, uid: UUID, ping_id: UUID, large: "PingBodies") -> bytes | None:
+        """The body of a ping, or what was kept of it; None when it had none or has expired. `large` has those that do not fit in.
 
         Raises:
             EdgeUnreachable: it could not be read.
@@ -176,6 +227,8 @@ class HeartbeatTable:
                 item = PingItem.get(str(uid), ping_sort_key(str(ping_id)))
             except DoesNotExist:
                 return None
+        if item.body_key:
+            return large.read(item.body_key)
         return bytes(item.body) if item.body else None
 
     def _rebuild(self, projection: Projection) -> bool:
@@ -186,6 +239,8 @@ class HeartbeatTable:
             HeartbeatItem.config_version.set(projection.config_version),
             HeartbeatItem.sequence.set(state.last_sequence + (REBUILD_GAP if state.last_sequence else 0)),
         ]
+        if projection.options:
+            actions += _changes(projection.options)
         bare = state.runs.open.get(WITHOUT_ID)
         latest = (
             (HeartbeatItem.last_success_at, HeartbeatItem.last_success_sequence, state.last_success_at, state.success_sequence),
@@ -244,7 +299,24 @@ def _reachable() -> Iterator[None]:
         raise EdgeUnreachable(f"{type(error).__name__}: {error}") from error
 
 
-def _unless_condition_failed(error: PutError | UpdateError) -> None:
+def _stored(options: EdgeOptions) -> dict[str, Any]:
+    """The attributes of an item that has these settings."""
+    found = {"slug": options.slug, "post_only": options.post_only, "filters": options.filters}
+    return {name: value for name, value in found.items() if value}
+
+
+def _changes(options: EdgeOptions) -> list[Action]:
+    """Make an item have these settings."""
+    stored = _stored(options)
+    attributes: dict[str, Any] = {
+        "slug": HeartbeatItem.slug,
+        "post_only": HeartbeatItem.post_only,
+        "filters": HeartbeatItem.filters,
+    }
+    return [path.set(stored[name]) if name in stored else path.remove() for name, path in attributes.items()]
+
+
+def _unless_condition_failed(error: DeleteError | PutError | UpdateError) -> None:
     """Swallow an error that only says that the condition did not hold."""
     if error.cause_response_code != "ConditionalCheckFailedException":
         raise error

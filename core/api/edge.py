@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from core.adapters.check_reports import CheckReports
     from core.adapters.heartbeat_table import HeartbeatTable
     from core.adapters.option_seal import OptionSeal
+    from core.adapters.ping_bodies import PingBodies
+    from core.adapters.ping_names import PingNames
     from core.adapters.task_queue import TaskQueue
     from core.contracts.channel_vault import VaultCipher
 
@@ -49,6 +51,22 @@ def heartbeat_table() -> HeartbeatTable:
     from core.adapters.heartbeat_table import HeartbeatTable  # noqa: PLC0415  (memory, see above)
 
     return HeartbeatTable(settings.NAMES, settings.AWS_REGION)
+
+
+@cache
+def ping_names() -> PingNames:
+    """What names in ping URLs lead to."""
+    from core.adapters.ping_names import PingNames  # noqa: PLC0415  (memory, see above)
+
+    return PingNames(settings.NAMES, settings.AWS_REGION)
+
+
+@cache
+def ping_bodies() -> PingBodies:
+    """The large bodies of pings."""
+    from core.adapters.ping_bodies import PingBodies  # noqa: PLC0415  (memory, see above)
+
+    return PingBodies(settings.PING_BODIES_BUCKET, settings.AWS_REGION)
 
 
 @cache

@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("core.api.accounts.urls")),
     path("api/v1/websites/", include("core.api.websites.urls")),
     path("api/v1/heartbeats/", include("core.api.heartbeats.urls")),
+    path("api/v1/ping-key/", include("core.api.ping_keys.urls")),
     path("api/v1/maintenance-windows/", include("core.api.maintenance.urls")),
     path("api/v1/channels/", include("core.api.channels.urls")),
     path("api/v1/", include("core.api.incidents.urls")),

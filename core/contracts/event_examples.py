@@ -46,9 +46,10 @@ DATA: Final[tuple[events.Data, ...]] = (
         method="POST",
         source_ip="198.51.100.4",
         user_agent="curl/8.9.1",
-        body_size=512,
+        body_size=20_480,
         rid=UUID("6f1c2a34-5b6d-4e7f-8a90-b1c2d3e4f506"),
         started_at=AT - timedelta(seconds=95),
+        body_key="019ce9b0-6f00-7000-8000-000000000003/019ce9b0-6f00-7000-8000-000000000006",
     ),
     events.AlertRequested(
         delivery_id=DELIVERY,

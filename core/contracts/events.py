@@ -86,10 +86,26 @@ class DomainExpiring(msgspec.Struct, frozen=True, kw_only=True):
     days_left: int
 
 
+class HeartbeatCreation(msgspec.Struct, frozen=True, kw_only=True):
+    """A heartbeat that its first ping created: settings as the API has them. Whoever stores a ping of it first creates it.
+
+    With a `schedule` (cron or OnCalendar), `period_s` says nothing.
+    """
+
+    slug: str
+    tags: list[str] = []
+    period_s: int = 86_400
+    grace_s: int = 3_600
+    schedule: str = ""
+    time_zone: str = "UTC"
+
+
 class HeartbeatPinged(msgspec.Struct, frozen=True, kw_only=True):
     """A job pinged. `ping_id` identifies the ping for ever, `sequence` orders the pings of one heartbeat (gaps are normal).
 
     `rid` is the run id that the job sent. `started_at` is when the run started that this ping ends, where the edge saw it start.
+    `body_key` is where in S3 the body is (of a small one, nowhere); of one that is `body_lost` only the beginning was kept.
+    `creation` is there until the core has said that it has the heartbeat.
     """
 
     ping_id: UUID
@@ -105,6 +121,9 @@ class HeartbeatPinged(msgspec.Struct, frozen=True, kw_only=True):
     body_truncated: bool = False
     rid: UUID | None = None
     started_at: Moment | None = None
+    body_key: str = ""
+    body_lost: bool = False
+    creation: HeartbeatCreation | None = None
 
 
 class ExpiryFacts(msgspec.Struct, frozen=True, kw_only=True):

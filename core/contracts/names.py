@@ -41,6 +41,11 @@ class Names:
         return self._name("dispatch")
 
     @property
+    def ping_bodies_bucket(self) -> str:
+        """S3: bodies of pings that are too large for their items. Buckets share one namespace, so `PING_BODIES_BUCKET` may name another."""
+        return self._name("ping-bodies")
+
+    @property
     def pings_queue(self) -> str:
         """SQS: HeartbeatPinged on its way to the inbox."""
         return self._name("pings")

@@ -72,6 +72,15 @@ class EdgeState:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeOptions:
+    """Settings that the edge applies. `filters` is JSON (`core.contracts.ping_filters`), empty for none."""
+
+    slug: str = ""
+    post_only: bool = False
+    filters: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Projection:
     """What the edge has to know of a heartbeat, as PostgreSQL knows it: to make its item anew where it was lost."""
 
@@ -79,6 +88,8 @@ class Projection:
     workspace_id: UUID
     config_version: int
     state: HeartbeatState
+    options: EdgeOptions | None = None
+    """None where they are not at hand: what the item has of them stays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from core.domain import heartbeat as rules
 from core.domain.heartbeat import Heartbeat, PingFact
 from core.domain.heartbeat_watch import MARGIN, Missed, Postponed, Projection, judge, rearmed
 from core.domain.transitions import CameUp, MonitorRef, Transition
+from core.flows.heartbeat_creation import create_missing
 from core.flows.incidents import record_transitions
 from core.logs import get_logger
 
@@ -69,9 +70,11 @@ class Applied:
 def apply_pings(connection: Connection, pings: Sequence[Detail[HeartbeatPinged]], now: datetime) -> Applied:
     """Store pings and let the new ones change their heartbeats, in the order of their sequences. One transaction.
 
-    Pings that are stored already, and those of heartbeats that were deleted, change nothing.
+    Heartbeats that their first ping created are made first. Pings that are stored already, and those of heartbeats that were deleted,
+    change nothing.
     """
     with connection.transaction():
+        create_missing(connection, pings, now)
         heartbeats = {h.monitor.uid: h for h in store.lock(connection, [ping.data.heartbeat_id for ping in pings])}
         known = {p.data.ping_id: p.data for p in pings if p.data.heartbeat_id in heartbeats}
         inserted = (
@@ -147,6 +150,8 @@ def _row(heartbeat: Heartbeat, ping: HeartbeatPinged) -> store.PingRow:
         ping.user_agent,
         ping.body_size,
         ping.body_truncated,
+        ping.body_lost,
+        ping.rid,
     )
 
 

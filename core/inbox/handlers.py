@@ -51,6 +51,7 @@ class PingHandler:
         self._series.count(applied)
         log.info("inbox.pings", received=len(pings), stored=len(applied.pings), changes=len(applied.transitions))
         try:
+            self._table.confirm({ping.data.heartbeat_id for ping in pings if ping.data.creation})
             self._table.settle(ping.data.ping_id for ping in pings)
         except EdgeUnreachable as error:
             log.warning("inbox.not_settled", pings=len(pings), error=str(error))

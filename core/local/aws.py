@@ -9,7 +9,8 @@ import argparse
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -77,12 +78,29 @@ def replay(entries: Sequence[Entry]) -> None:
     """Run journaled pings through the Lambda, in order; what it refuses for good (4xx) is the gateway's to settle."""
     if not entries:
         return
-    from core.local.ping_lambda import invoke  # noqa: PLC0415  (its AWS clients must be made after `become_aws`, and it is rarely needed)
+    with _private_port():
+        from core.local.ping_lambda import invoke  # noqa: PLC0415  (its clients take their endpoint at import)
 
-    for entry in entries:
-        result = invoke(msgspec.json.decode(entry.event))
-        if int(result["statusCode"]) >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("aws.not_replayed", request_id=str(entry.id), status_code=result["statusCode"])
+        for entry in entries:
+            result = invoke(msgspec.json.decode(entry.event))
+            if int(result["statusCode"]) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                _log.error("aws.not_replayed", request_id=str(entry.id), status_code=result["statusCode"])
+
+
+@contextmanager
+def _private_port() -> Iterator[None]:
+    """A port for the Lambda of this process alone: the public one must not open before all is restored."""
+    listener = HttpListener("127.0.0.1", 0, aws_moto.answer, body_limit=BODY_LIMIT)
+    thread = threading.Thread(target=listener.serve_forever, args=(0.02,), name="replay", daemon=True)
+    thread.start()
+    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{listener.port}"
+    try:
+        yield
+    finally:
+        del os.environ["AWS_ENDPOINT_URL"]
+        listener.stop()
+        listener.server_close()
+        thread.join()
 
 
 def restore_when_possible(settings: AwsSettings, journal: Path) -> None:
@@ -115,7 +133,7 @@ def main() -> None:
     aws_resources.create_resources(clients, settings.names, vault_keys=vault_keys, email_from=settings.email_from)
     restore_when_possible(settings, options.journal)
     stop = threading.Event()
-    tidy = (stop, settings.region, settings.names.heartbeats_table)
+    tidy = (stop, settings.region, settings.names)
     threading.Thread(target=aws_upkeep.tidy_until, args=tidy, name="tidy", daemon=True).start()
     listener = HttpListener(options.host, options.port, aws_moto.answer, body_limit=BODY_LIMIT)
     _log.info("aws.ready", port=listener.port, duration_ms=round((time.perf_counter() - began) * 1000))

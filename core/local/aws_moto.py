@@ -35,7 +35,14 @@ LONGEST_WAIT_S: Final = 1.0
 """A waiting poll looks again after this time: messages become visible without a notice."""
 
 EVENT_FIELDS: Final = ("version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail")
-SERVICES: Final = {"dynamodb": "dynamodb", "events": "events", "sqs": "sqs", "secretsmanager": "secretsmanager", "ses": "email"}
+SERVICES: Final = {
+    "dynamodb": "dynamodb",
+    "events": "events",
+    "s3": "s3",
+    "sqs": "sqs",
+    "secretsmanager": "secretsmanager",
+    "ses": "email",
+}
 """Services that are served, by signing name, and their host names."""
 
 CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request")
@@ -109,7 +116,7 @@ def _handler(service: str, url: str) -> Any:
 @cache
 def _routes(service: str) -> list[tuple[re.Pattern[str], Any]]:
     find_backend: Any = backends.get_backend  # overloaded on literals
-    backend = find_backend(service)[ACCOUNT]["us-east-1"]
+    backend = find_backend(service)[ACCOUNT]["aws" if service == "s3" else "us-east-1"]
     return [(re.compile(url), handle) for url, handle in backend.urls.items()]
 
 

@@ -1,4 +1,4 @@
-"""The AWS resources of one environment, made through the AWS API: tables, bus, rules, queues with dead letters, secret, sender.
+"""The AWS resources of one environment, made through the AWS API: tables, bucket, bus, rules, queues, secret, sender.
 
 On AWS the CDK stacks make them; this makes the same for one box and for tests, against any endpoint.
 """
@@ -18,6 +18,7 @@ from core.contracts.names import EVENT_SOURCE, Names
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sqs import SQSClient
@@ -56,6 +57,7 @@ class AwsClients:
 
     dynamodb: "DynamoDBClient"
     events: "EventBridgeClient"
+    s3: "S3Client"
     sqs: "SQSClient"
     secretsmanager: "SecretsManagerClient"
     sesv2: "SESV2Client"
@@ -67,6 +69,7 @@ class AwsClients:
         return cls(
             dynamodb=session.client("dynamodb", endpoint_url=endpoint_url),
             events=session.client("events", endpoint_url=endpoint_url),
+            s3=session.client("s3", endpoint_url=endpoint_url),
             sqs=session.client("sqs", endpoint_url=endpoint_url),
             secretsmanager=session.client("secretsmanager", endpoint_url=endpoint_url),
             sesv2=session.client("sesv2", endpoint_url=endpoint_url),
@@ -80,6 +83,8 @@ def create_resources(clients: AwsClients, names: Names, *, vault_keys: Sequence[
         botocore.exceptions.ClientError: a resource exists already, or the endpoint refused it.
     """
     create_tables(clients.dynamodb, names)
+    region: Any = clients.s3.meta.region_name  # the stubs have regions as literals
+    clients.s3.create_bucket(Bucket=names.ping_bodies_bucket, CreateBucketConfiguration={"LocationConstraint": region})
     clients.events.create_event_bus(Name=names.bus)
     for queue in queues(names):
         _route(clients.events, names.bus, queue, _create_queue(clients.sqs, queue))

@@ -4,6 +4,7 @@
 |---|---|
 | items with a time to live | it has passed, as on AWS (moto stores the setting only) |
 | ping items | the core has stored them, they are older than `PING_AGE_S` and not among the newest `KEPT_PINGS` of their heartbeat |
+| large bodies of pings | the item of their ping is gone |
 | receipt handles of deleted messages | there are more than `KEPT_HANDLES` in a queue |
 """
 
@@ -16,6 +17,7 @@ from moto import backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 from core.contracts.heartbeat_keys import pending_partition, ping_sort_key
+from core.contracts.names import Names
 from core.local.aws_moto import STATE
 from core.local.lambda_context import ACCOUNT
 from core.logs import get_logger
@@ -29,25 +31,40 @@ PING_PREFIX: Final = ping_sort_key("")
 _log = get_logger(__name__)
 
 
-def tidy_until(stop: threading.Event, region: str, heartbeats_table: str, now: Callable[[], float] = time.time) -> None:
+def tidy_until(stop: threading.Event, region: str, names: Names, now: Callable[[], float] = time.time) -> None:
     """Tidy up every minute until `stop` is set."""
     while not stop.wait(PAUSE_S):
         began = time.perf_counter()
-        removed = tidy(region, heartbeats_table, now())
+        removed = tidy(region, names, now())
         if removed:
             _log.info("aws.tidied", removed=removed, duration_ms=round((time.perf_counter() - began) * 1000, 1))
 
 
-def tidy(region: str, heartbeats_table: str, now_s: float) -> int:
+def tidy(region: str, names: Names, now_s: float) -> int:
     """Remove what has had its time; returns how many items went."""
+    heartbeats_table = names.heartbeats_table
     with STATE:
         tables: dict[str, Any] = backends.get_backend("dynamodb")[ACCOUNT][region].tables
         removed = sum(_remove(table, _expired(table, now_s)) for table in tables.values())
         removed += _remove(tables[heartbeats_table], _surplus_pings(tables[heartbeats_table], now_s))
+        removed += _remove_bodies(names.ping_bodies_bucket, tables[heartbeats_table])
         for queue in backends.get_backend("sqs")[ACCOUNT][region].queues.values():
             if len(queue.deleted_messages) > KEPT_HANDLES:
                 queue.deleted_messages.clear()
         return removed
+
+
+def _remove_bodies(bucket: str, table: Any) -> int:
+    s3: Any = backends.get_backend("s3")[ACCOUNT]["aws"]
+    lost = [key for key in s3.buckets[bucket].keys if not _has_item(table, key)]
+    for key in lost:
+        s3.delete_object(bucket, key)
+    return len(lost)
+
+
+def _has_item(table: Any, key: str) -> bool:
+    heartbeat_id, _, ping_id = key.partition("/")
+    return table.get_item(DynamoType({"S": heartbeat_id}), DynamoType({"S": ping_sort_key(ping_id)})) is not None
 
 
 def _remove(table: Any, items: Iterable[tuple[Any, Any]]) -> int:

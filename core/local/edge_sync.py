@@ -1,7 +1,7 @@
 """Make the edge agree with PostgreSQL's truth: heartbeat items and channel versions. Repeatable at any time, on a live system too."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,10 +11,11 @@ from pynamodb.exceptions import PynamoDBException
 from core.adapters.channel_vault import ChannelVault, VaultUnreachable
 from core.adapters.database import Pool
 from core.adapters.heartbeat_table import HeartbeatTable
+from core.adapters.ping_names import Named, PingKey, PingNames
 from core.adapters.store import edge
 from core.contracts.channel_vault import ChannelVersion
 from core.contracts.names import Names
-from core.domain.heartbeat_watch import Projection
+from core.domain.heartbeat_watch import EdgeOptions, Projection
 from core.local.journal import Entry
 from core.logs import get_logger
 
@@ -50,12 +51,16 @@ def sync(pool: Pool, names: Names, region: str) -> Counts:
         StillRunning: see there; the projections are up to date.
         EdgeUnreachable, VaultUnreachable: repeat when it is back.
     """
-    table, vault = HeartbeatTable(names, region), ChannelVault(names, region)
+    table, vault, ping_names = HeartbeatTable(names, region), ChannelVault(names, region), PingNames(names, region)
     known_heartbeats, known_channels = table.known(), _known_channels()
+    slugs, keys, at_edge = ping_names.slugs(), ping_names.keys(), table.options()
+    created = at_edge.keys() - known_heartbeats  # by pings: the core has yet to hear of them
     projections, channels = _read(pool)
     rebuilt = _project(table, vault, projections, channels)
+    _project_names(pool, table, ping_names, projections, at_edge)
     _wait_for_transactions(pool)
     projections, channels = _read(pool)
+    _remove_names(pool, ping_names, projections, [name for name in slugs if name.heartbeat_id not in created], keys)
     lost_heartbeats = known_heartbeats - {projection.uid for projection in projections}
     lost_channels = known_channels - {channel.id for channel in channels}
     for uid in lost_heartbeats:
@@ -74,7 +79,9 @@ def restore(pool: Pool, names: Names, region: str, living: Sequence[Entry]) -> t
         projections, channels = edge.projections(connection), edge.channels(connection)
         times = [_moment(entry.received_ms) for entry in living] or [_moment(0)]
         stored = edge.stored_pings(connection, [entry.id for entry in living], min(times), max(times))
+        keys = _keys(edge.ping_keys(connection, datetime.now(UTC)))
     rebuilt = _project(HeartbeatTable(names, region), ChannelVault(names, region), projections, channels)
+    PingNames(names, region).project(_named(projections), keys)
     return Counts(len(projections), rebuilt, len(channels)), [entry for entry in living if entry.id not in stored]
 
 
@@ -89,6 +96,43 @@ def _project(
     for channel in channels:
         vault.project(channel.id, channel.version, channel.kind, channel.workspace_id, channel.ciphertext)
     return table.rebuild(projections)
+
+
+def _project_names(
+    pool: Pool, table: HeartbeatTable, names: PingNames, projections: Sequence[Projection], at_edge: Mapping[UUID, EdgeOptions]
+) -> None:
+    """Slugs, ping keys and options as PostgreSQL has them.
+
+    A slug that is being changed meanwhile may stay as another name of its heartbeat; the next sync removes it.
+    """
+    with pool.connection() as connection:
+        keys = _keys(edge.ping_keys(connection, datetime.now(UTC)))
+    names.project(_named(projections), keys)
+    for projection in projections:
+        if projection.options and at_edge.get(projection.uid, projection.options) != projection.options:
+            table.set_options(projection.uid, projection.options)
+
+
+def _remove_names(
+    pool: Pool, names: PingNames, projections: Sequence[Projection], slugs: Iterable[Named], keys: Iterable[str]
+) -> None:
+    """Remove those of these slugs and keys that PostgreSQL does not have."""
+    with pool.connection() as connection:
+        good = {key.key for key in _keys(edge.ping_keys(connection, datetime.now(UTC)))}
+    current = {(name.workspace_id, name.slug) for name in _named(projections)}
+    for name in slugs:
+        if (name.workspace_id, name.slug) not in current:
+            names.release(name)
+    for key in set(keys) - good:
+        names.forget(key)
+
+
+def _named(projections: Sequence[Projection]) -> list[Named]:
+    return [Named(p.workspace_id, p.options.slug, p.uid) for p in projections if p.options and p.options.slug]
+
+
+def _keys(rows: Sequence[tuple[str, UUID, datetime | None]]) -> list[PingKey]:
+    return [PingKey(*row) for row in rows]
 
 
 def _known_channels() -> set[UUID]:

@@ -28,7 +28,6 @@ from core.local.api_gateway import (
     PAYLOAD_LIMIT,
     TOO_LARGE,
     Event,
-    Route,
     find_route,
     proxy_event,
     to_response,
@@ -82,7 +81,7 @@ class Gateway:
         payload = msgspec.json.encode(event)
         if len(payload) > PAYLOAD_LIMIT:
             return TOO_LARGE
-        heartbeat = _heartbeat(request, route)
+        heartbeat = ping_lambda.pinged(request.method, route.parameters)
         if heartbeat is None:
             return self._answer_unjournaled(event, request_id)
         return self._answer_ping(Entry(request_id, heartbeat, now_ms, payload), event)
@@ -99,16 +98,6 @@ class Gateway:
     def _answer_unjournaled(self, event: Event, request_id: UUID) -> Response:
         result = self._runner.run_unsafe(event)
         return LAMBDA_FAILED if result is None else to_response(result, request_id)
-
-
-def _heartbeat(request: Request, route: Route) -> UUID | None:
-    """The heartbeat that a request pings; None if it is no ping or cannot be one."""
-    if not ping_lambda.is_ping(request.method, dict(route.parameters)):
-        return None
-    try:
-        return UUID(route.parameters["token"])
-    except ValueError:
-        return None
 
 
 def reachable(url: str) -> bool:

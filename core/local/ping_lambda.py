@@ -1,10 +1,13 @@
 """The ping Lambda, called as its runtime would: with a proxy event and a context."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from core.local.api_gateway import Event
 from core.local.lambda_context import LambdaContext
+from lambdas.ping import address as addresses
 from lambdas.ping.app import PING_METHODS, app
 
 FUNCTION: Final = "ping"
@@ -21,6 +24,12 @@ def invoke(event: Event) -> Result:
     return dict(app(event, context))
 
 
-def is_ping(method: str, parameters: dict[str, str]) -> bool:
-    """Whether a routed request is a ping that the Lambda may record."""
-    return method in PING_METHODS and "token" in parameters
+def pinged(method: str, parameters: Mapping[str, str]) -> UUID | None:
+    """What a request pings, for the order of those that wait: the heartbeat, or an id made of its name; None for what is no ping."""
+    if method not in PING_METHODS or "token" not in parameters:
+        return None
+    try:
+        address = addresses.read(parameters["token"], parameters.get("name"), parameters.get("action"))
+    except addresses.BadRequest:
+        return None
+    return UUID(address.heartbeat_id) if address.heartbeat_id else uuid5(NAMESPACE_URL, f"{address.ping_key}/{address.slug}")

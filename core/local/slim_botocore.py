@@ -28,7 +28,7 @@ def _load(file_path: str) -> Any:
 
 
 def _without_documentation(node: dict[str, Any]) -> dict[str, Any]:
-    """Drop text for people. A shape's member may be called so as well: then it is a mapping, and stays."""
+    """Drop text for people; botocore reads some of it, so it is there and empty. A shape's member of this name is a mapping, and stays."""
     if isinstance(node.get("documentation"), str):
-        del node["documentation"]
+        node["documentation"] = ""
     return node

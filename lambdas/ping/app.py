@@ -1,38 +1,28 @@
 """The ping API: routes only.
 
-API Gateway's stage is `api`, so `/ping/{token}` is `/api/ping/{token}` outside; API Gateway ignores a trailing slash.
+API Gateway's stage is `api`, so `/ping/{token}` is `/api/ping/{token}` outside; API Gateway ignores a trailing slash. Siblings of one path
+have one variable there: `{name}` is the action behind a UUID, and the slug behind a ping key (`lambdas.ping.address`).
 """
 
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
-from botocore.exceptions import BotoCoreError
 from chalice.app import CaseInsensitiveMapping, Chalice, Request, Response
 
-from lambdas.ping import log
-from lambdas.ping.clients import NAMES, ClientError, dynamodb, events
-from lambdas.ping.publish import Publisher
-from lambdas.ping.record import Recorder
-from lambdas.ping.service import Answer, PingService
+from lambdas.ping.service import Answer
+from lambdas.ping.wiring import make_service
 
 PING_METHODS: Final = ("GET", "HEAD", "POST")
-ROUTED_METHODS: Final = [*PING_METHODS, "PUT", "PATCH", "DELETE"]
-"""API Gateway answers 403 to a method that it does not know; these get their 405."""
+ROUTED_METHODS: Final = [*PING_METHODS, "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""API Gateway answers 403 to a method that it does not know, so these get their 405; and its own answers to OPTIONS fail where all types
+are binary."""
 ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
 PREFLIGHT: Final = {**ANY_ORIGIN, "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS", "Access-Control-Allow-Headers": "*"}
-OUTAGES: Final = (ClientError, BotoCoreError)
-
-
-def _report(trouble: str) -> None:
-    log.write("error", "ping.not_published", error=trouble)
-
 
 app = Chalice("uptimemonitor-ping", configure_logs=False)
 app.api.binary_types = ["*/*"]
-service = PingService(
-    Recorder(dynamodb, NAMES.heartbeats_table, ClientError), Publisher(events, NAMES.bus, OUTAGES, _report), OUTAGES
-)
+service = make_service()
 
 _request: ContextVar[Request] = ContextVar("request")
 """Chalice keeps the current request on the app, which threads share."""
@@ -53,13 +43,19 @@ def gate(request: Request, get_response: Callable[[Request], Response]) -> Respo
 @app.route("/ping/{token}", methods=ROUTED_METHODS, content_types=[])
 def ping(token: str) -> Response:
     """A ping that says: done."""
-    return _response(service.answer(_request.get().to_original_event(), token, None))
+    return _response(service.answer(_request.get().to_original_event(), token))
 
 
-@app.route("/ping/{token}/{action}", methods=ROUTED_METHODS, content_types=[])
-def ping_with_action(token: str, action: str) -> Response:
-    """A ping that says: started, failed, ended with this exit status, or something worth logging."""
-    return _response(service.answer(_request.get().to_original_event(), token, action))
+@app.route("/ping/{token}/{name}", methods=ROUTED_METHODS, content_types=[])
+def ping_with_action(token: str, name: str) -> Response:
+    """A ping that says: started, failed, ended with this exit status, or something worth logging; or a done by ping key and slug."""
+    return _response(service.answer(_request.get().to_original_event(), token, name))
+
+
+@app.route("/ping/{token}/{name}/{action}", methods=ROUTED_METHODS, content_types=[])
+def ping_by_name(token: str, name: str, action: str) -> Response:
+    """The same by ping key and slug."""
+    return _response(service.answer(_request.get().to_original_event(), token, name, action))
 
 
 def _response(answer: Answer) -> Response:

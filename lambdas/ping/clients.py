@@ -1,60 +1,53 @@
 """AWS clients of the ping Lambda, made once at import: a warm invocation only signs and sends."""
 
-import gzip
-import json
 import os
-from pathlib import Path
-from typing import Any, Final
-
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import ClientError as ClientError  # noqa: PLC0414  (the one name of botocore that others here need)
-from botocore.loaders import JSONFileLoader, Loader
+from typing import Final
 
 from core.contracts.names import Names
-
-SERVICES: Final = ["dynamodb", "events"]
-CONFIG: Final = Config(
-    connect_timeout=1.0,
-    read_timeout=2.0,
-    max_pool_connections=32,
-    parameter_validation=False,
-    retries={"mode": "standard", "total_max_attempts": 3},
-    user_agent="uptimemonitor-ping",
-)
-"""A fixed user agent: botocore would compose one twice for each call, a sixteenth of its CPU."""
+from lambdas.ping.aws import Bucket, DynamoDb, Events, JsonService, utc_now
+from lambdas.ping.sigv4 import Credentials, Signer
+from lambdas.ping.wire import Wire
 
 NAMES: Final = Names(os.environ.get("UPTIME_ENV", "local"))
 
 
-class _PlainFiles(JSONFileLoader):
-    """Reads botocore's models into plain dictionaries, which keep their order as well: ordered ones take twice the time."""
-
-    def load_file(self, file_path: str) -> Any:
-        """The model at `file_path`, which has no suffix; None if there is none."""
-        plain, packed = Path(f"{file_path}.json"), Path(f"{file_path}.json.gz")
-        if packed.is_file():
-            return json.loads(gzip.decompress(packed.read_bytes()))
-        return json.loads(plain.read_bytes()) if plain.is_file() else None
+def _credentials() -> Credentials:
+    """Those of the function's role: Lambda puts them into the environment, and starts another sandbox before they end."""
+    return Credentials(
+        os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", ""), os.environ.get("AWS_SESSION_TOKEN")
+    )
 
 
-class _KnownServices(Loader):
-    """Finds the models of our two services without a walk through the folders of all 440."""
-
-    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002  (botocore's signature)
-        """The services that this Lambda calls."""
-        return SERVICES
+def _region() -> str:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "eu-west-1")
 
 
-def _session() -> botocore.session.Session:
-    session = botocore.session.get_session()
-    session.register_component("data_loader", _KnownServices(file_loader=_PlainFiles()))
-    return session
+def _named_endpoint(service: str) -> str | None:
+    return os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
-def _clients() -> tuple[Any, Any]:
-    session = _session()
-    return session.create_client("dynamodb", config=CONFIG), session.create_client("events", config=CONFIG)
+def _host(service: str) -> str:
+    region = _region()
+    return f"{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
-dynamodb, events = _clients()
+def _endpoint(service: str) -> str:
+    """Where a service is: as the SDKs find it."""
+    return _named_endpoint(service) or f"https://{_host(service)}"
+
+
+def _json_service(service: str, target: str, version: str) -> JsonService:
+    return JsonService(Wire(_endpoint(service)), Signer(service, _region(), _credentials()), target, version, utc_now)
+
+
+def _bucket(name: str) -> Bucket:
+    """A bucket: by its own host on AWS, by its path anywhere else."""
+    signer, named = Signer("s3", _region(), _credentials()), _named_endpoint("s3")
+    if named:
+        return Bucket(Wire(named), signer, f"/{name}", utc_now)
+    return Bucket(Wire(f"https://{name}.{_host('s3')}"), signer, "", utc_now)
+
+
+dynamodb: Final = DynamoDb(_json_service("dynamodb", "DynamoDB_20120810", "1.0"))
+events: Final = Events(_json_service("events", "AWSEvents", "1.1"))
+bodies: Final = _bucket(os.environ.get("PING_BODIES_BUCKET") or NAMES.ping_bodies_bucket)

@@ -1,19 +1,27 @@
 """Put HeartbeatPinged on the bus. The ping is safe already: what fails here is published again by the sweep of pending pings."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from core.contracts.names import EVENT_SOURCE
+from lambdas.ping.aws import OUTAGES
 from lambdas.ping.event import DETAIL_TYPE
 
 
-class Publisher:
-    """Publishes to one bus. `trouble` are the errors that a call may raise, `report` is told what went wrong."""
+class Bus(Protocol):
+    """What publishing needs of EventBridge (`lambdas.ping.aws.Events`)."""
 
-    def __init__(self, client: Any, bus: str, trouble: tuple[type[Exception], ...], report: Callable[[str], None]) -> None:
+    def put_events(self, **request: Any) -> dict[str, Any]:
+        """PutEvents."""
+        ...
+
+
+class Publisher:
+    """Publishes to one bus; `report` is told what went wrong."""
+
+    def __init__(self, client: Bus, bus: str, report: Callable[[str], None]) -> None:
         self._client = client
         self._bus = bus
-        self._trouble = trouble
         self._report = report
 
     def publish(self, detail: str) -> bool:
@@ -21,7 +29,7 @@ class Publisher:
         entry = {"Source": EVENT_SOURCE, "DetailType": DETAIL_TYPE, "Detail": detail, "EventBusName": self._bus}
         try:
             answer = self._client.put_events(Entries=[entry])
-        except self._trouble as error:
+        except OUTAGES as error:
             self._report(f"{type(error).__name__}: {error}")
             return False
         if answer.get("FailedEntryCount"):

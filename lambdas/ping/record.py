@@ -3,179 +3,105 @@
 Invariant: the ping's item, its pending marker and the heartbeat's latest times are one transaction; a ping's item is written at most once.
 """
 
-import random
-import time
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, ping_sort_key
+from core.contracts.heartbeat_keys import STATE_SORT_KEY
+from lambdas.ping.bodies import Bodies
 from lambdas.ping.event import detail
+from lambdas.ping.item import Item
+from lambdas.ping.limit import wait_s
+from lambdas.ping.puts import puts
 from lambdas.ping.request import Ping
+from lambdas.ping.transaction import ConditionFailed, Patience, Table, commit, update
+from lambdas.ping.update import updates
 
-ATTEMPTS: Final = 12
-FIRST_PAUSE_S: Final = 0.01
-LONGEST_PAUSE_S: Final = 0.4
-PING_RETENTION_S: Final = 90 * 24 * 3600
-LATEST: Final = {"success": "last_success", "fail": "last_fail", "start": "last_start"}
-
-_CONDITION_FAILED: Final = "ConditionalCheckFailed"
-_PASSING: Final = frozenset(
-    {
-        "TransactionConflict",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-        "ThrottlingError",
-        "ThrottlingException",
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-    }
-)
-"""Codes of errors that pass by themselves: another ping of the same heartbeat, or too many at once."""
+READING: Final = frozenset({"GET", "HEAD"})
+"""Methods that are no ping of a heartbeat with `post_only`: link previews and scanners use them."""
 
 
 class UnknownHeartbeat(Exception):
-    """No heartbeat has this id."""
+    """No heartbeat has this id or name."""
 
 
-class Busy(Exception):
-    """DynamoDB kept refusing: the client should try again."""
+class PostOnly(Exception):
+    """The heartbeat takes POST only; nothing was counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a ping. `event` is to be published; it is absent where the ping was recorded before, and where it was one too many.
+
+    One too many counts as a sign of life and is not kept: the client should wait `wait_s` seconds.
+    """
+
+    event: str | None = None
+    wait_s: int | None = None
 
 
 class Recorder:
-    """Records pings in one table. `errors` is botocore's ClientError: botocore is imported where the client is made."""
+    """Records pings in one table, at most `limit` a minute of each heartbeat (0: any number)."""
 
-    def __init__(
-        self,
-        client: Any,
-        table: str,
-        errors: type[Exception],
-        *,
-        pause: Callable[[float], None] = time.sleep,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self._client = client
+    def __init__(self, table: Table, name: str, bodies: Bodies, *, limit: int, patience: Patience | None = None) -> None:
         self._table = table
-        self._errors = errors
-        self._pause = pause
-        self._jitter = jitter
+        self._name = name
+        self._bodies = bodies
+        self._limit = limit
+        self._patience = patience or Patience()
 
-    def record(self, ping: Ping) -> str | None:
-        """Record a ping; returns the event to publish, or None for a ping that was recorded before.
+    def record(self, heartbeat_id: str, ping: Ping) -> Recorded:
+        """Record a ping.
 
         Raises:
             UnknownHeartbeat: there is no such heartbeat; nothing was recorded.
+            PostOnly: as it says.
             Busy: DynamoDB refused again and again; nothing was recorded.
+            AwsError, Unreachable: it is not certain that anything was recorded.
         """
-        sequence, workspace_id = self._next_sequence(ping)
-        event = detail(ping, sequence, workspace_id)
-        puts = self._puts(ping, sequence, event)
-        update = self._state_update(ping, sequence)
-        return event if self._commit(puts, update) else None
+        item = self._next(heartbeat_id, ping)
+        said = filtered(item, ping)
+        wait = wait_s(item, said, self._limit)
+        if wait is not None:
+            self._touch(item, said)
+            return Recorded(wait_s=wait)
+        kept = self._bodies.keep(heartbeat_id, said)
+        event = detail(item, said, kept)
+        is_new = commit(self._table, self._patience, puts(self._name, item, said, kept, event), updates(self._name, item, said))
+        return Recorded(event if is_new else None)
 
-    def _next_sequence(self, ping: Ping) -> tuple[int, str]:
-        for attempt in range(ATTEMPTS):
+    def _next(self, heartbeat_id: str, ping: Ping) -> Item:
+        """The heartbeat's item, which has given the next sequence to this ping."""
+        condition = "attribute_exists(pk)"
+        if ping.method in READING:
+            condition += " AND attribute_not_exists(post_only)"
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "Key": {"pk": {"S": heartbeat_id}, "sk": {"S": STATE_SORT_KEY}},
+            "UpdateExpression": "ADD #sequence :one",
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#sequence": "sequence"},
+            "ExpressionAttributeValues": {":one": {"N": "1"}},
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        try:
+            return Item.read(update(self._table, self._patience, request))
+        except ConditionFailed as failed:
+            raise PostOnly(heartbeat_id) if failed.item else UnknownHeartbeat(heartbeat_id) from failed
+
+    def _touch(self, item: Item, ping: Ping) -> None:
+        """Note the time of a ping that is not kept, unless a newer one has been noted."""
+        for part in updates(self._name, item, ping):
             try:
-                heartbeat = self._client.update_item(
-                    TableName=self._table,
-                    Key={"pk": {"S": ping.heartbeat_id}, "sk": {"S": STATE_SORT_KEY}},
-                    UpdateExpression="ADD #sequence :one",
-                    ConditionExpression="attribute_exists(pk)",
-                    ExpressionAttributeNames={"#sequence": "sequence"},
-                    ExpressionAttributeValues={":one": {"N": "1"}},
-                    ReturnValues="ALL_NEW",
-                )["Attributes"]
-                return int(heartbeat["sequence"]["N"]), heartbeat["workspace_id"]["S"]
-            except self._errors as error:
-                if _code(error) == "ConditionalCheckFailedException":
-                    raise UnknownHeartbeat(ping.heartbeat_id) from error
-                if _code(error) not in _PASSING:
-                    raise
-            self._wait(attempt)
-        raise Busy("the heartbeat's item is contended")
-
-    def _commit(self, puts: list[dict[str, Any]], update: dict[str, Any] | None) -> bool:
-        """Write the transaction; False if the ping is there already. A newer ping's times stay: then only the ping is written."""
-        for attempt in range(ATTEMPTS):
-            try:
-                self._client.transact_write_items(TransactItems=[*puts, update] if update else puts)
-                return True
-            except self._errors as error:
-                reasons = _reasons(error)
-            if reasons[0] == _CONDITION_FAILED:
-                return False
-            if _CONDITION_FAILED in reasons:
-                update = None
-            else:
-                self._wait(attempt)
-        raise Busy("the transaction was cancelled again and again")
-
-    def _wait(self, attempt: int) -> None:
-        """Full jitter: concurrent pings of one heartbeat spread out instead of meeting again."""
-        self._pause(self._jitter() * min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt))
-
-    def _puts(self, ping: Ping, sequence: int, event: str) -> list[dict[str, Any]]:
-        expires_at = {"N": str(ping.pinged_at // 1000 + PING_RETENTION_S)}
-        item: dict[str, Any] = {
-            "pk": {"S": ping.heartbeat_id},
-            "sk": {"S": ping_sort_key(ping.ping_id)},
-            "sequence": {"N": str(sequence)},
-            "kind": {"S": ping.kind},
-            "pinged_at": {"N": str(ping.pinged_at)},
-            "method": {"S": ping.method},
-            "source_ip": {"S": ping.source_ip},
-            "user_agent": {"S": ping.user_agent},
-            "body_size": {"N": str(ping.body_size)},
-            "body_truncated": {"BOOL": ping.body_truncated},
-            "expires_at": expires_at,
-        }
-        if ping.exit_status is not None:
-            item["exit_status"] = {"N": str(ping.exit_status)}
-        if ping.body:
-            item["body"] = {"B": ping.body}
-        pending = {
-            "pk": {"S": pending_partition(ping.ping_id)},
-            "sk": {"S": ping.ping_id},
-            "pinged_at": {"N": str(ping.pinged_at)},
-            "detail": {"S": event},
-            "expires_at": expires_at,
-        }
-        return [
-            {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}},
-            {"Put": {"TableName": self._table, "Item": pending}},
-        ]
-
-    def _state_update(self, ping: Ping, sequence: int) -> dict[str, Any] | None:
-        """Set the latest time of the ping's kind, unless a newer ping has; `log` leaves no trace in the state."""
-        if ping.kind not in LATEST:
-            return None
-        at, by = f"{LATEST[ping.kind]}_at", f"{LATEST[ping.kind]}_sequence"
-        return {
-            "Update": {
-                "TableName": self._table,
-                "Key": {"pk": {"S": ping.heartbeat_id}, "sk": {"S": STATE_SORT_KEY}},
-                "UpdateExpression": "SET #at = :at, #by = :by",
-                "ConditionExpression": "attribute_exists(pk) AND (attribute_not_exists(#by) OR #by < :by)",
-                "ExpressionAttributeNames": {"#at": at, "#by": by},
-                "ExpressionAttributeValues": {":at": {"N": str(ping.pinged_at)}, ":by": {"N": str(sequence)}},
-            }
-        }
+                update(self._table, self._patience, part)
+                return
+            except ConditionFailed:
+                continue
 
 
-def _response(error: Exception) -> Mapping[str, Any]:
-    response: Mapping[str, Any] = getattr(error, "response", {})
-    return response
-
-
-def _code(error: Exception) -> str:
-    return str(_response(error).get("Error", {}).get("Code", ""))
-
-
-def _reasons(error: Exception) -> list[str]:
-    """Code of each part of a cancelled transaction, or of the whole where it passes by itself; any other error is raised again."""
-    reasons = [str(reason.get("Code", "None")) for reason in _response(error).get("CancellationReasons", [])]
-    if not reasons and _code(error) in _PASSING:
-        reasons = [_code(error)]
-    if not reasons or set(reasons) - _PASSING - {_CONDITION_FAILED, "None"}:
-        raise error
-    return reasons
+def filtered(item: Item, ping: Ping) -> Ping:
+    """The ping as the heartbeat's filters take it. What a ping says by its address is never overruled."""
+    if item.filters is None or not ping.is_plain:
+        return ping
+    texts = [ping.body] if ping.subject is None else [ping.subject, ping.body]
+    return replace(ping, kind=item.filters.kind(texts))

@@ -2,32 +2,26 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from core.contracts.heartbeat_keys import INLINE_BODY_LIMIT
+from core.contracts.heartbeat_keys import BODY_LIMIT
+from lambdas.ping.address import Address, is_uuid
 
 USER_AGENT_LIMIT: Final = 200
-LOWEST_STATUS: Final = -(2**31)
-HIGHEST_STATUS: Final = 2**32 - 1
-"""Exit statuses have 32 bits; systems print them with or without a sign."""
 
-_TOKEN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-_STATUS = re.compile(r"-?[0-9]{1,10}", re.ASCII)
-
-
-class BadRequest(Exception):
-    """The request is not a ping; the message says why."""
+type Query = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """One ping as it was asked for. `ping_id` is the same for every replay of the same request; `pinged_at` is in epoch milliseconds."""
+    """One ping as it was asked for. `ping_id` is the same for every replay of the same request; `pinged_at` is in epoch milliseconds.
 
-    heartbeat_id: str
+    `body` is what is kept of it, `body_size` what was sent; `subject` is that of an e-mail.
+    """
+
     ping_id: str
     kind: str
     exit_status: int | None
@@ -37,48 +31,63 @@ class Ping:
     user_agent: str
     body: bytes
     body_size: int
+    rid: str | None = None
+    subject: bytes | None = None
 
     @property
-    def body_truncated(self) -> bool:
-        """Whether the body was longer than what is kept."""
-        return self.body_size > len(self.body)
+    def is_plain(self) -> bool:
+        """Whether it says no more than "done": then its words may say otherwise."""
+        return self.kind == "success"
 
 
-def parse(event: Mapping[str, Any], token: str, action: str | None, *, now_ms: int, new_id: str) -> Ping:
-    """The ping that a proxy event asks for; `now_ms` and `new_id` are for an event without a time or an id of its own.
+def parse(event: Mapping[str, Any], address: Address, *, now_ms: int, new_id: str) -> tuple[Ping, list[str]]:
+    """The ping that a proxy event asks for, and what the client should be warned of.
 
-    Raises:
-        BadRequest: the token is no UUID, or the action is not known.
+    `now_ms` and `new_id` are for an event without a time or an id of its own. The address of the client is the one that API Gateway saw:
+    anybody can write an X-Forwarded-For.
     """
-    if not _TOKEN.fullmatch(token):
-        raise BadRequest("the ping URL needs the heartbeat's UUID")
-    kind, exit_status = _kind(action)
     context = event["requestContext"]
     body = _body(event)
-    return Ping(
-        heartbeat_id=token.lower(),
+    rid, warnings = _rid(query(event))
+    ping = Ping(
         ping_id=_ping_id(str(context.get("requestId") or new_id)),
-        kind=kind,
-        exit_status=exit_status,
+        kind=address.kind,
+        exit_status=address.exit_status,
         pinged_at=int(context.get("requestTimeEpoch") or now_ms),
         method=str(context["httpMethod"]),
-        source_ip=_plain(str(context.get("identity", {}).get("sourceIp") or "")),
-        user_agent=_plain(_header(event, "user-agent"))[:USER_AGENT_LIMIT],
-        body=body[:INLINE_BODY_LIMIT],
+        source_ip=plain(str(context.get("identity", {}).get("sourceIp") or "")),
+        user_agent=plain(_header(event, "user-agent"))[:USER_AGENT_LIMIT],
+        body=body[:BODY_LIMIT],
         body_size=len(body),
+        rid=rid,
     )
+    return ping, warnings
 
 
-def _kind(action: str | None) -> tuple[str, int | None]:
-    """Kind and exit status of an action: `start`, `fail`, `log` or an exit status; none is success."""
-    if action is None:
-        return "success", None
-    if action in {"start", "fail", "log"}:
-        return action, None
-    if not _STATUS.fullmatch(action) or not LOWEST_STATUS <= int(action) <= HIGHEST_STATUS:
-        raise BadRequest("the action must be start, fail, log or an exit status of 32 bits")
-    status = int(action)
-    return ("fail" if status else "success"), status
+def query(event: Mapping[str, Any]) -> Query:
+    """The query's values by name."""
+    several: Query | None = event.get("multiValueQueryStringParameters")
+    if several is not None:
+        return several
+    return {name: [value] for name, value in (event.get("queryStringParameters") or {}).items()}
+
+
+def plain(text: str) -> str:
+    """Text that JSON and PostgreSQL can hold: no NUL, no lone surrogates."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def _rid(asked: Query) -> tuple[str | None, list[str]]:
+    """The run id; one that is of no use costs no ping."""
+    values = asked.get("rid")
+    if not values:
+        return None, []
+    rid = values[0].lower()
+    if len(values) > 1:
+        return None, ["rid was given more than once and is ignored"]
+    if not is_uuid(rid):
+        return None, ["rid is no UUID and is ignored"]
+    return rid, []
 
 
 def _ping_id(request_id: str) -> str:
@@ -107,8 +116,3 @@ def _header(event: Mapping[str, Any], name: str) -> str:
         if key.lower() == name:
             return str(value)
     return ""
-
-
-def _plain(text: str) -> str:
-    """Text that JSON and PostgreSQL can hold: no NUL, no lone surrogates."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()

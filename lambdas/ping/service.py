@@ -1,19 +1,31 @@
 """One ping request from event to answer, without a word about HTTP routing."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from core.contracts.heartbeat_keys import INLINE_BODY_LIMIT
-from lambdas.ping import log
+from core.contracts.heartbeat_keys import BODY_LIMIT
+from lambdas.ping import address as addresses
+from lambdas.ping import log, options
+from lambdas.ping.address import Address, BadRequest
+from lambdas.ping.aws import OUTAGES
+from lambdas.ping.create import Creator, TooMany
+from lambdas.ping.directory import Directory
 from lambdas.ping.publish import Publisher
-from lambdas.ping.record import Busy, Recorder, UnknownHeartbeat
-from lambdas.ping.request import BadRequest, Ping, parse
+from lambdas.ping.record import PostOnly, Recorded, Recorder, UnknownHeartbeat
+from lambdas.ping.request import Ping, Query, parse, query
+from lambdas.ping.transaction import ATTEMPTS, Busy
 
-BODY_LIMIT: Final = {"Ping-Body-Limit": str(INLINE_BODY_LIMIT)}
+LIMIT_HEADER: Final = {"Ping-Body-Limit": str(BODY_LIMIT)}
 RETRY_SOON: Final = {"Retry-After": "1"}
+IGNORED_OPTIONS: Final = "the heartbeat exists, so the options of create are ignored"
+SHOWN: Final = 8
+"""Characters of a token in the log: whoever knows all of it can ping."""
+
+NO_NAME: Final = "create needs a URL with ping key and slug and is ignored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,39 +38,78 @@ class Answer:
 
 
 class PingService:
-    """Records and publishes pings. `outages` are the errors that mean that AWS could not be used; the client is told to try again."""
+    """Records and publishes pings."""
 
-    def __init__(self, recorder: Recorder, publisher: Publisher, outages: tuple[type[Exception], ...]) -> None:
+    def __init__(self, recorder: Recorder, directory: Directory, creator: Creator, publisher: Publisher) -> None:
         self._recorder = recorder
+        self._directory = directory
+        self._creator = creator
         self._publisher = publisher
-        self._passing: tuple[type[Exception], ...] = (Busy, *outages)
 
-    def answer(self, event: Mapping[str, Any], token: str, action: str | None) -> Answer:
-        """Answer one request. 200 means: recorded for good. 503 means: try again, the same request is never counted twice."""
+    def answer(self, event: Mapping[str, Any], token: str, name: str | None = None, action: str | None = None) -> Answer:
+        """Answer one request. 200 and 201 mean: recorded for good. 503 means: try again, the same request is never counted twice."""
         began = time.perf_counter()
         request_id = str(event["requestContext"].get("requestId") or uuid4())
-        answer = self._handle(event, token, action, request_id)
+        answer = self._handle(event, (token, name, action), request_id)
         duration_ms = round((time.perf_counter() - began) * 1000, 3)
         log.write(
-            "info", "ping.answered", request_id=request_id, duration_ms=duration_ms, status_code=answer.status, token=token[:36]
+            "info",
+            "ping.answered",
+            request_id=request_id,
+            duration_ms=duration_ms,
+            status_code=answer.status,
+            token=token[:SHOWN],
         )
         return answer
 
-    def _handle(self, event: Mapping[str, Any], token: str, action: str | None, request_id: str) -> Answer:
+    def _handle(self, event: Mapping[str, Any], path: tuple[str, str | None, str | None], request_id: str) -> Answer:
         try:
-            ping = parse(event, token, action, now_ms=int(time.time() * 1000), new_id=request_id)
-            detail = self._recorder.record(ping)
+            address = addresses.read(*path)
+            ping, warnings = parse(event, address, now_ms=int(time.time() * 1000), new_id=request_id)
+            recorded, created, more = self._record(address, ping, query(event))
         except BadRequest as error:
             return Answer(400, str(error))
         except UnknownHeartbeat:
             return Answer(404, "not found")
-        except self._passing as error:
+        except PostOnly:
+            return Answer(405, "this heartbeat takes POST only", {"Allow": "POST"})
+        except TooMany as error:
+            return Answer(429, str(error), {"Retry-After": str(error.wait_s)})
+        except (Busy, *OUTAGES) as error:
             log.write("error", "ping.not_recorded", request_id=request_id, error=f"{type(error).__name__}: {error}")
             return Answer(503, "try again", RETRY_SOON)
-        if detail:
-            self._publisher.publish(detail)
-        return Answer(200, "OK", _body_headers(ping))
+        if recorded.event:
+            self._publisher.publish(recorded.event)
+        return _answer(ping, recorded, [*warnings, *more], created=created)
+
+    def _record(self, address: Address, ping: Ping, asked: Query) -> tuple[Recorded, bool, list[str]]:
+        """What became of the ping, whether its heartbeat was created, and warnings."""
+        creates = options.wanted(asked)
+        if address.heartbeat_id:
+            return self._recorder.record(address.heartbeat_id, ping), False, [NO_NAME] if creates else []
+        for attempt in range(ATTEMPTS):
+            found = self._directory.find(address.ping_key, address.slug, ping.pinged_at)
+            if found.heartbeat_id:
+                warnings = [IGNORED_OPTIONS] if creates and options.given(asked) else []
+                return self._recorder.record(found.heartbeat_id, ping), False, warnings
+            if not creates:
+                raise UnknownHeartbeat(address.slug)
+            recorded = self._creator.create(found, options.read(asked, address.slug, _at(ping.pinged_at)), ping, attempt)
+            if recorded:
+                return recorded, True, []
+        raise Busy("others kept creating heartbeats")
 
 
-def _body_headers(ping: Ping) -> dict[str, str]:
-    return {**BODY_LIMIT, "Ping-Body-Truncated": "true"} if ping.body_truncated else dict(BODY_LIMIT)
+def _at(epoch_ms: int) -> datetime:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
+
+
+def _answer(ping: Ping, recorded: Recorded, warnings: Sequence[str], *, created: bool) -> Answer:
+    headers = dict(LIMIT_HEADER)
+    if ping.body_size > len(ping.body):
+        headers["Ping-Body-Truncated"] = "true"
+    if warnings:
+        headers["Ping-Warning"] = "; ".join(warnings)
+    if recorded.wait_s is not None:
+        return Answer(429, "too many pings; this one counted and is not kept", headers | {"Retry-After": str(recorded.wait_s)})
+    return Answer(201, "Created", headers) if created else Answer(200, "OK", headers)

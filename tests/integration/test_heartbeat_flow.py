@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Composed
 
 from core.adapters.database import Pool, open_pool
 from core.adapters.heartbeat_table import EdgeUnreachable, HeartbeatTable
+from core.adapters.ping_bodies import PingBodies
 from core.adapters.store import heartbeats as store
 from core.contracts import events
 from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, ping_sort_key, run_attribute
@@ -379,7 +380,22 @@ def test_the_body_of_a_ping(table: HeartbeatTable, uid: UUID) -> None:
         item = PingItem(str(uid), ping_sort_key(str(ping_id)), body=body)
         item.sequence, item.kind, item.method, item.pinged_at, item.expires_at = 1, "success", "POST", 1, 2_000_000_000
         item.save()
-    assert (table.body(uid, with_body), table.body(uid, without), table.body(uid, uuid4())) == (b"\x00\xff", None, None)
+    bodies = PingBodies("none", REGION)
+    found = [table.body(uid, ping_id, bodies) for ping_id in (with_body, without, uuid4())]
+    assert found == [b"\x00\xff", None, None]
+
+
+def test_a_large_body_comes_from_s3(aws: AwsStandIn, table: HeartbeatTable, uid: UUID) -> None:
+    ping_id, key = uuid4(), f"{uid}/body"
+    item = PingItem(str(uid), ping_sort_key(str(ping_id)), body_key=key)
+    item.sequence, item.kind, item.method, item.pinged_at, item.expires_at = 1, "success", "POST", 1, 2_000_000_000
+    item.save()
+    bodies = PingBodies(aws.names.ping_bodies_bucket, REGION)
+    assert table.body(uid, ping_id, bodies) is None, "it has had its time"
+    aws.client("s3").put_object(Bucket=aws.names.ping_bodies_bucket, Key=key, Body=b"\xff" * 20_000)
+    assert table.body(uid, ping_id, bodies) == b"\xff" * 20_000
+    with pytest.raises(EdgeUnreachable):
+        table.body(uid, ping_id, PingBodies("no-such-bucket", REGION))
 
 
 class UnprocessedClient:

@@ -12,7 +12,7 @@ import pytest
 from chalice.test import Client
 
 from core.contracts import events
-from core.contracts.heartbeat_keys import INLINE_BODY_LIMIT, STATE_SORT_KEY, pending_partitions, ping_sort_key
+from core.contracts.heartbeat_keys import BODY_LIMIT, INLINE_BODY_LIMIT, STATE_SORT_KEY, pending_partitions, ping_sort_key
 from core.contracts.heartbeat_table import HeartbeatItem, PendingItem, PingItem
 from lambdas.ping.app import app as chalice_app
 from tests.aws_stand_in import AwsStandIn
@@ -37,22 +37,24 @@ def proxy_event(
     action: str | None = None,
     *,
     method: str = "GET",
+    query: dict[str, list[str]] | None = None,
     body: str | None = None,
     request_id: str | None = None,
     **extra: Any,
 ) -> dict[str, Any]:
     """The event of a REST API with Lambda proxy integration, as API Gateway documents it."""
-    resource = "/ping/{token}" if action is None else "/ping/{token}/{action}"
-    path = f"/ping/{uid}/" if action is None else f"/ping/{uid}/{action}/"
+    names = [uid, *(action or "").split("/")] if action else [uid]
+    resource = "/ping/" + "/".join(["{token}", "{name}", "{action}"][: len(names)])
+    path = f"/ping/{'/'.join(names)}/"
     return {
         "resource": resource,
         "path": path,
         "httpMethod": method,
         "headers": {"Host": "ping.example.com", "User-Agent": "curl/8.5.0"},
         "multiValueHeaders": {"Host": ["ping.example.com"], "User-Agent": ["curl/8.5.0"]},
-        "queryStringParameters": {"rid": "ignored"},
-        "multiValueQueryStringParameters": {"rid": ["ignored"]},
-        "pathParameters": {"token": uid} if action is None else {"token": uid, "action": action},
+        "queryStringParameters": {name: values[-1] for name, values in query.items()} if query else None,
+        "multiValueQueryStringParameters": query,
+        "pathParameters": dict(zip(("token", "name", "action"), names, strict=False)),
         "stageVariables": None,
         "requestContext": {
             "resourcePath": resource,
@@ -209,14 +211,40 @@ def test_any_content_type_is_taken(app: Any, content_type: str) -> None:
     assert item.body_size == 7
 
 
-def test_a_long_body_is_kept_cut_and_the_client_is_told(app: Any) -> None:
-    uid = heartbeat()
-    answer = Client(app).http.post(f"/ping/{uid}/start", body=b"\xfe" * (INLINE_BODY_LIMIT + 1))
+@pytest.mark.parametrize(
+    ("size", "place", "kept"),
+    [
+        (INLINE_BODY_LIMIT, "item", INLINE_BODY_LIMIT),
+        (INLINE_BODY_LIMIT + 1, "s3", INLINE_BODY_LIMIT + 1),
+        (BODY_LIMIT + 1, "s3", BODY_LIMIT),
+    ],
+)
+def test_a_body_is_kept_where_it_fits(aws: AwsStandIn, app: Any, size: int, place: str, kept: int) -> None:
+    uid, body = heartbeat(), bytes(range(256)) * (size // 256 + 1)
+    answer = Client(app).http.post(f"/ping/{uid}/start", body=body[:size])
     assert (answer.status_code, answer.body) == (200, b"OK")
-    assert answer.headers["Ping-Body-Limit"] == "10240"
-    assert answer.headers["Ping-Body-Truncated"] == "true"
+    assert answer.headers["Ping-Body-Limit"] == "1048576"
+    assert ("Ping-Body-Truncated" in answer.headers) == (kept < size)
+    item: Any = pings_of(uid)[0]
+    assert (item.body_size, item.body_truncated, item.body_lost) == (size, kept < size, None)
+    [sent] = received(aws)
+    assert sent.data.body_key == (item.body_key or "")
+    if place == "item":
+        assert (item.body, item.body_key) == (body[:kept], None)
+    else:
+        assert (item.body, item.body_key) == (None, f"{uid}/{item.sk.removeprefix('ping#')}")
+        stored = aws.client("s3").get_object(Bucket=aws.names.ping_bodies_bucket, Key=item.body_key)
+        assert stored["Body"].read() == body[:kept]
+
+
+def test_without_its_bucket_a_large_body_is_lost_and_the_ping_is_not(aws: AwsStandIn, app: Any) -> None:
+    aws.client("s3").delete_bucket(Bucket=aws.names.ping_bodies_bucket)
+    uid = heartbeat()
+    assert Client(app).http.post(f"/ping/{uid}", body=b"x" * 50_000).status_code == 200
     [item] = pings_of(uid)
-    assert (item.body, item.body_truncated, item.body_size) == (b"\xfe" * INLINE_BODY_LIMIT, True, INLINE_BODY_LIMIT + 1)
+    assert (item.body, item.body_size, item.body_lost) == (b"x" * INLINE_BODY_LIMIT, 50_000, True)
+    [sent] = received(aws)
+    assert (sent.data.body_lost, sent.data.body_truncated) == (True, True)
 
 
 def test_headers_may_be_missing_altogether(app: Any) -> None:

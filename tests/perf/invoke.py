@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
 
+import botocore.session
 import msgspec
 
 from core.contracts import channel_vault
@@ -76,14 +77,13 @@ def alert_call(webhook: str) -> Callable[[], bool]:
 
 
 def sdk_call() -> Callable[[], bool]:
-    """One PutEvents with the client of the ping Lambda."""
-    from lambdas.ping.clients import NAMES, events  # noqa: PLC0415  (likewise)
-
+    """One PutEvents with botocore."""
+    events: Any = botocore.session.get_session().create_client("events", region_name=REGION)
     entry = {
         "Source": "bench",
         "DetailType": "HeartbeatPinged",
         "Detail": json.dumps({"a": "b" * 600}),
-        "EventBusName": NAMES.bus,
+        "EventBusName": Names(os.environ["UPTIME_ENV"]).bus,
     }
     return lambda: not events.put_events(Entries=[entry])["FailedEntryCount"]
 

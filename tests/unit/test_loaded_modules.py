@@ -21,7 +21,8 @@ UNWELCOME = {
     "core.checker.app": DJANGO | STAND_INS | {"lambdas"},
     "core.inbox.__main__": DJANGO | STAND_INS | {"lambdas"},
     "core.api.wsgi": STAND_INS | {"lambdas", "core.checker", "core.inbox"},
-    "lambdas.ping.app": CORE_BEYOND_CONTRACTS | {"boto3", "pydantic", "pynamodb", "django", "celery", "psycopg"},
+    "lambdas.ping.app": CORE_BEYOND_CONTRACTS
+    | {"boto3", "botocore", "cronsim", "msgspec", "oncalendar", "pydantic", "pynamodb", "django", "celery", "psycopg"},
     "lambdas.alert_dispatch.handler": CORE_BEYOND_CONTRACTS | {"pydantic", "django", "celery", "psycopg"},
     "core.contracts.names": CORE_BEYOND_CONTRACTS | {"pynamodb", "msgspec"},
 }

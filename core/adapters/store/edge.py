@@ -8,7 +8,7 @@ from uuid import UUID
 from core.adapters.database import Connection
 from core.adapters.store.heartbeat_rows import runs_of
 from core.domain.heartbeat import HeartbeatState
-from core.domain.heartbeat_watch import Projection
+from core.domain.heartbeat_watch import EdgeOptions, Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ def projections(connection: Connection) -> list[Projection]:
         """
         SELECT m.uid, m.workspace_id, h.config_version, coalesce(s.last_sequence, 0), coalesce(s.verdict_sequence, 0),
                coalesce(s.success_sequence, 0), coalesce(s.end_sequence, 0), coalesce(s.start_sequence, 0),
-               s.last_success_at, s.last_fail_at, s.last_start_at, s.runs
+               s.last_success_at, s.last_fail_at, s.last_start_at, s.runs,
+               coalesce(m.slug, ''), h.post_only, coalesce(h.filters::text, '')
         FROM monitor m JOIN heartbeat h ON h.monitor_id = m.id LEFT JOIN heartbeat_state s ON s.monitor_id = m.id
         ORDER BY m.id
         """
@@ -54,6 +55,7 @@ def projections(connection: Connection) -> list[Projection]:
                 last_start_at=row[10],
                 runs=runs_of(row[11]),
             ),
+            EdgeOptions(*row[12:15]),
         )
         for row in rows
     ]
@@ -65,6 +67,19 @@ def channels(connection: Connection) -> list[ChannelRow]:
         "SELECT id, config_version, kind, workspace_id, config_ciphertext FROM channel ORDER BY id"
     ).fetchall()
     return [ChannelRow(*row) for row in rows]
+
+
+def ping_keys(connection: Connection, now: datetime) -> list[tuple[str, UUID, datetime | None]]:
+    """Every ping key that is good, its workspace, and until when it is (None: until it is replaced)."""
+    rows = connection.execute(
+        """
+        SELECT ping_key, id, NULL FROM workspace
+        UNION ALL
+        SELECT replaced_ping_key, id, replaced_ping_key_until FROM workspace WHERE replaced_ping_key_until > %s
+        """,
+        (now,),
+    ).fetchall()
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def stored_pings(connection: Connection, ids: Sequence[UUID], since: datetime, until: datetime) -> set[UUID]:

@@ -43,9 +43,10 @@ WHERE m.uid = %s AND s.deadline_at <= %s AND s.state <> 'down' AND m.paused_at I
 """).format(columns=heartbeat_rows.COLUMNS)
 
 INSERT_PINGS: Final = """
-INSERT INTO ping (id, monitor_id, sequence, pinged_at, kind, exit_status, method, source_ip, user_agent, body_size, body_truncated)
+INSERT INTO ping (id, monitor_id, sequence, pinged_at, kind, exit_status, method, source_ip, user_agent, body_size, body_truncated,
+                  body_lost, rid)
 SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-                     %s::text[], %s::int[], %s::bool[])
+                     %s::text[], %s::int[], %s::bool[], %s::bool[], %s::uuid[])
 ON CONFLICT (id, pinged_at) DO NOTHING
 RETURNING id
 """
@@ -130,6 +131,8 @@ class PingRow:
     user_agent: str
     body_size: int
     body_truncated: bool
+    body_lost: bool = False
+    rid: UUID | None = None
 
 
 def lock(connection: Connection, uids: Sequence[UUID]) -> list[Heartbeat]:
@@ -167,6 +170,8 @@ def insert_pings(connection: Connection, pings: Sequence[PingRow]) -> set[UUID]:
             [p.user_agent for p in pings],
             [p.body_size for p in pings],
             [p.body_truncated for p in pings],
+            [p.body_lost for p in pings],
+            [p.rid for p in pings],
         ),
     ).fetchall()
     return {row[0] for row in rows}

@@ -1,10 +1,12 @@
 """Who uses the monitor: users, workspaces, memberships and API keys."""
 
-from typing import ClassVar, override
+from typing import ClassVar, Final, override
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.db.models import Func, Value
+from django.db.models.functions import Cast
 from uuid_utils.compat import uuid7
 
 
@@ -39,12 +41,28 @@ class User(AbstractBaseUser):
         db_table = "account"
 
 
+RANDOM_KEY: Final = Func(
+    Cast(Func(function="gen_random_uuid", output_field=models.UUIDField()), models.TextField()),
+    Value("-"),
+    Value(""),
+    function="replace",
+    output_field=models.TextField(),
+)
+"""122 random bits as 32 hexadecimal digits."""
+
+
 class Workspace(models.Model):
-    """What belongs together and is seen by the same people."""
+    """What belongs together and is seen by the same people.
+
+    Whoever has `ping_key` may ping its heartbeats by name and create some; one that was replaced may be good for a while yet.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=100)
     members = models.ManyToManyField(User, through="Membership", related_name="workspaces")
+    ping_key = models.CharField(max_length=64, unique=True, editable=False, db_default=RANDOM_KEY)
+    replaced_ping_key = models.CharField(max_length=64, null=True, editable=False)
+    replaced_ping_key_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,7 +1,7 @@
 """Reads about heartbeats."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Case, CharField, DateTimeField, F, Q, QuerySet, Value, When
@@ -44,13 +44,15 @@ def heartbeat_pings(*, workspace: Workspace, heartbeat_id: UUID) -> QuerySet[Pin
     return Ping.objects.filter(monitor_id=get_object_or_404(heartbeats, uid=heartbeat_id).id)
 
 
-def ping_body(*, workspace: Workspace, heartbeat_id: UUID, ping_id: UUID) -> bytes | None:
-    """The body of a ping, as the job sent it, from the edge; None when it had none or it has expired there.
+def ping_body(*, workspace: Workspace, heartbeat_id: UUID, **which: Any) -> tuple[UUID, bytes | None]:
+    """The id of a ping (`which` one: `id` or `sequence`) and its body, as the job sent it, from the edge.
+
+    The body is None when it had none or it has expired there.
 
     Raises:
         Http404: the heartbeat has no such ping.
         Problem: the edge cannot be reached.
     """
-    get_object_or_404(heartbeat_pings(workspace=workspace, heartbeat_id=heartbeat_id), id=ping_id)
+    ping = get_object_or_404(heartbeat_pings(workspace=workspace, heartbeat_id=heartbeat_id), **which)
     with edge.required():
-        return edge.heartbeat_table().body(heartbeat_id, ping_id)
+        return ping.id, edge.heartbeat_table().body(heartbeat_id, ping.id, edge.ping_bodies())

@@ -1,6 +1,6 @@
 """Requests and answers about heartbeats."""
 
-from typing import Any, Final
+from typing import Any, Final, override
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
@@ -15,12 +15,47 @@ from core.api.heartbeats.rows import OpenRun
 from core.api.heartbeats.selectors import HEARTBEAT_STATES
 from core.api.monitors.models import Monitor, Ping, ScheduleKind
 from core.api.monitors.serializers import MonitorAnswer, ParentField
+from core.contracts.slugs import SLUG_LIMIT, SLUG_RULE, is_slug
 from core.domain.heartbeat_schedule import MOST_FAILURES
 from core.domain.heartbeat_words import explanation
 
 FEW_TIMES: Final = 5
 MOST_TIMES: Final = 100
 PING_KINDS = ("success", "fail", "start", "log")
+
+
+class Keywords(serializers.ListField):
+    """Words to look for in bodies; case matters."""
+
+    def __init__(self) -> None:
+        super().__init__(child=Text(max_length=200, trim_whitespace=False), max_length=20, required=False)
+
+
+class FiltersField(Strict):
+    """What plain pings say by words in their bodies: the first of `fail`, `success`, `start` with a word that occurs decides."""
+
+    fail = Keywords()  # type: ignore[assignment]  # DRF takes declared fields out of the class, its method `fail` stays
+    success = Keywords()
+    start = Keywords()
+    otherwise = serializers.ChoiceField(choices=["ignore", "fail"], required=False, default="ignore")
+
+
+class SlugField(Text):
+    """A heartbeat's name in ping URLs."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            max_length=SLUG_LIMIT,
+            required=False,
+            help_text="Name in ping URLs, unique in the workspace; made of the name where it is not given.",
+        )
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        slug = super().to_internal_value(data)
+        if not is_slug(slug):
+            raise serializers.ValidationError(SLUG_RULE, "slug")
+        return slug
 
 
 class ScheduleRequest(Strict):
@@ -44,6 +79,7 @@ class HeartbeatRequest(ScheduleRequest):
     """When a ping is expected (once a day, if nothing says when), and what is tolerated."""
 
     name = Text(max_length=100)
+    slug = SlugField()
     tags = Words(required=False, default=list)
     depends_on = ParentField()
     grace_s = Whole(min_value=1, max_value=YEAR_S, required=False, default=3_600, help_text="How late a ping may be.")
@@ -72,6 +108,8 @@ class HeartbeatRequest(ScheduleRequest):
         help_text="Failures in a row, missed pings among them, that make it down.",
     )
     sticky_pause = Flag(required=False, default=False, help_text="Whether no ping ends a pause.")
+    post_only = Flag(required=False, default=False, help_text="GET and HEAD are answered 405 and are no pings.")
+    filters = FiltersField(required=False, allow_null=True, default=None)
 
 
 class PreviewRequest(ScheduleRequest):
@@ -106,6 +144,7 @@ class RunAnswer(Answer[OpenRun]):
 class HeartbeatAnswer(MonitorAnswer):
     """A heartbeat with its settings and its state. `expected_at` is when a ping is due, `deadline_at` when it counts as missed."""
 
+    slug = serializers.CharField(allow_null=True)
     schedule_kind = serializers.ChoiceField(choices=ScheduleKind.choices, source="heartbeat.schedule_kind")
     period_s = serializers.SerializerMethodField(help_text="Null where `schedule` says when.")
     schedule = serializers.SerializerMethodField(help_text="Null for a period.")
@@ -116,6 +155,8 @@ class HeartbeatAnswer(MonitorAnswer):
     min_run_s = serializers.IntegerField(source="heartbeat.min_run_s")
     failure_threshold = serializers.IntegerField(source="heartbeat.failure_threshold")
     sticky_pause = serializers.BooleanField(source="heartbeat.sticky_pause")
+    post_only = serializers.BooleanField(source="heartbeat.post_only")
+    filters = FiltersField(source="heartbeat.filters", allow_null=True)
     ping_url = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=HEARTBEAT_STATES, source="state_now")
     state_since = serializers.DateTimeField(source="heartbeat_state.changed_at", allow_null=True)
@@ -169,3 +210,5 @@ class PingAnswer(Answer[Ping]):
     user_agent = serializers.CharField()
     body_size = serializers.IntegerField(help_text="Bytes that the job sent.")
     body_truncated = serializers.BooleanField(help_text="Whether only the beginning of the body was kept.")
+    body_lost = serializers.BooleanField(help_text="Whether that is so because its place was out of reach.")
+    rid = serializers.UUIDField(allow_null=True, help_text="Run id that the job sent.")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from core.api.heartbeats.views import HeartbeatViews, PingBodyView, PingViews, PreviewView
+from core.api.heartbeats.views import HeartbeatViews, PingBodyByIdView, PingBodyView, PingViews, PreviewView
 from core.api.uptime.views import HeartbeatUptimeView
 
 urlpatterns = [
@@ -14,5 +14,6 @@ urlpatterns = [
     path("<uuid:id>/expected/", HeartbeatViews.as_view({"get": "expected"})),
     path("<uuid:id>/uptime/", HeartbeatUptimeView.as_view()),
     path("<uuid:id>/pings/", PingViews.as_view({"get": "list"})),
-    path("<uuid:id>/pings/<uuid:ping_id>/body/", PingBodyView.as_view()),
+    path("<uuid:id>/pings/<int:sequence>/body/", PingBodyView.as_view()),
+    path("<uuid:id>/pings/<uuid:ping_id>/body/", PingBodyByIdView.as_view()),
 ]

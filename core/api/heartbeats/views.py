@@ -69,7 +69,7 @@ class HeartbeatViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, Workspace
 
     @extend_schema(request=serializers.HeartbeatRequest, responses=serializers.HeartbeatAnswer)
     def partial_update(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
-        """Change some settings. A new schedule applies at once, with at least its grace from now."""
+        """Change some settings. A new schedule applies at once, with at least its grace from now; a new slug ends the old one."""
         monitor = self.get_object()
         changes = parsed(serializers.HeartbeatRequest, request, partial=True)
         services.heartbeat_update(monitor=monitor, changes=changes, now=timezone.now())
@@ -141,16 +141,30 @@ class PingBodyView(APIView):
     """What a job sent with a ping."""
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}, operation_id="heartbeats_pings_body")
+    def get(self, request: Request, id: UUID, sequence: int) -> HttpResponse:  # noqa: A002  (a name in the route)
+        """The bytes as they came in, at most the first MiB; `sequence` is the ping's. Kept at the edge, for a limited time."""
+        return _body(request, id, sequence=sequence)
+
+
+@extend_schema(tags=["heartbeats"])
+class PingBodyByIdView(APIView):
+    """What a job sent with a ping."""
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}, operation_id="heartbeats_pings_body_by_id")
     def get(self, request: Request, id: UUID, ping_id: UUID) -> HttpResponse:  # noqa: A002  (a name in the route)
-        """The bytes as they came in, at most the first 10 KiB. Kept at the edge, for a limited time."""
-        body = selectors.ping_body(workspace=access_of(request).workspace, heartbeat_id=id, ping_id=ping_id)
-        if body is None:
-            raise NotFound("This ping has no body, or it is not kept any more.")
-        return HttpResponse(
-            body,
-            content_type="application/octet-stream",
-            headers={"Content-Disposition": f'attachment; filename="{ping_id}.bin"'},
-        )
+        """The same by the id of the ping."""
+        return _body(request, id, id=ping_id)
+
+
+def _body(request: Request, heartbeat_id: UUID, **which: Any) -> HttpResponse:
+    ping_id, body = selectors.ping_body(workspace=access_of(request).workspace, heartbeat_id=heartbeat_id, **which)
+    if body is None:
+        raise NotFound("This ping has no body, or it is not kept any more.")
+    return HttpResponse(
+        body,
+        content_type="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="{ping_id}.bin"', "X-Content-Type-Options": "nosniff"},
+    )
 
 
 def _count(request: Request) -> int:

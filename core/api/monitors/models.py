@@ -21,7 +21,7 @@ class MonitorKind(models.TextChoices):
 
 
 class Monitor(models.Model):
-    """Anything that is watched. A paused monitor keeps its state and phase.
+    """Anything that is watched. A paused monitor keeps its state and phase. `slug` is a heartbeat's name in ping URLs.
 
     While the one that it depends on is down, nobody is told that this one is. The reference is to the public id, so that answers show
     it without a join.
@@ -32,6 +32,7 @@ class Monitor(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="monitors")
     kind = models.CharField(max_length=10, choices=MonitorKind.choices)
     name = models.CharField(max_length=100)
+    slug = models.CharField(max_length=64, null=True)
     tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     depends_on = models.ForeignKey("self", on_delete=models.SET_NULL, to_field="uid", null=True, related_name="dependants")
     paused_at = models.DateTimeField(null=True)
@@ -41,6 +42,7 @@ class Monitor(models.Model):
     class Meta:
         db_table = "monitor"
         indexes: ClassVar = [models.Index(fields=["workspace", "created_at"], name="monitor_workspace_created")]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["workspace", "slug"], name="monitor_slug_once")]
 
 
 class Website(models.Model):
@@ -153,7 +155,8 @@ class ScheduleKind(models.TextChoices):
 class Heartbeat(models.Model):
     """Settings of a heartbeat (`core.domain.heartbeat_schedule`). `schedule` is the expression of the kinds that have one.
 
-    For those `period_s` is only about how often they are due: what it can be compared by, not what decides.
+    For those `period_s` is only about how often they are due: what it can be compared by, not what decides. `post_only` and `filters`
+    (`core.contracts.ping_filters`) are for the edge, which has a copy.
     """
 
     monitor = models.OneToOneField(Monitor, on_delete=models.CASCADE, primary_key=True, related_name="heartbeat")
@@ -167,6 +170,8 @@ class Heartbeat(models.Model):
     min_run_s = models.IntegerField(default=0, db_default=0)
     failure_threshold = models.SmallIntegerField(default=1, db_default=1)
     sticky_pause = models.BooleanField(default=False, db_default=False)
+    post_only = models.BooleanField(default=False, db_default=False)
+    filters = models.JSONField(null=True)
     config_version = models.IntegerField(default=1)
 
     class Meta:
@@ -223,7 +228,7 @@ class CheckResult(models.Model):
 
 
 class Ping(models.Model):
-    """One ping of a heartbeat. Partitioned by day on `pinged_at`; its body stays in DynamoDB."""
+    """One ping of a heartbeat. Partitioned by day on `pinged_at`; its body stays at the edge."""
 
     pk = models.CompositePrimaryKey("id", "pinged_at")
     id = models.UUIDField()
@@ -237,6 +242,8 @@ class Ping(models.Model):
     user_agent = models.TextField()
     body_size = models.IntegerField()
     body_truncated = models.BooleanField()
+    body_lost = models.BooleanField(db_default=False)
+    rid = models.UUIDField(null=True)
 
     class Meta:
         managed = False

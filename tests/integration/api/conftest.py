@@ -21,12 +21,14 @@ from rest_framework.test import APIClient
 import tests.integration.api.ready  # noqa: F401  (first: models cannot be imported before Django is set up)
 from core.adapters.channel_vault import VaultUnreachable
 from core.adapters.heartbeat_table import EdgeUnreachable
+from core.adapters.ping_names import Named, PingKey, SlugTaken
 from core.api import edge
 from core.api.accounts.models import User, Workspace
 from core.api.accounts.services import user_log_in
 from core.api.bootstrap import ensure_demo_user
 from core.api.monitors import targets
 from core.contracts.check_reports import CheckReport
+from core.domain.heartbeat_watch import EdgeOptions
 from core.local.postgres import PostgresServer
 from tests.conftest import TEMPLATE
 from tests.reports import good_report
@@ -39,20 +41,57 @@ class FakeHeartbeatTable:
     """Heartbeat items at the edge, in memory."""
 
     items: dict[UUID, UUID] = field(default_factory=dict)
+    options: dict[UUID, EdgeOptions] = field(default_factory=dict)
     bodies: dict[UUID, bytes] = field(default_factory=dict)
     reachable: bool = True
 
-    def provision(self, monitor_uid: UUID, workspace_id: UUID) -> None:
+    def provision(self, monitor_uid: UUID, workspace_id: UUID, options: EdgeOptions) -> None:
         self._reach()
         self.items[monitor_uid] = workspace_id
+        self.options[monitor_uid] = options
+
+    def set_options(self, monitor_uid: UUID, options: EdgeOptions) -> None:
+        self._reach()
+        self.options[monitor_uid] = options
 
     def remove(self, monitor_uid: UUID) -> None:
         self._reach()
         self.items.pop(monitor_uid, None)
 
-    def body(self, _monitor_uid: UUID, ping_id: UUID) -> bytes | None:
+    def body(self, _monitor_uid: UUID, ping_id: UUID, _large: object) -> bytes | None:
         self._reach()
         return self.bodies.get(ping_id)
+
+    def _reach(self) -> None:
+        if not self.reachable:
+            raise EdgeUnreachable("no route to the edge")
+
+
+@dataclass
+class FakePingNames:
+    """Slugs and ping keys at the edge, in memory."""
+
+    slugs: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
+    keys: dict[str, PingKey] = field(default_factory=dict)
+    reachable: bool = True
+
+    def take(self, workspace_id: UUID, slug: str, uid: UUID) -> None:
+        self._reach()
+        if self.slugs.setdefault((workspace_id, slug), uid) != uid:
+            raise SlugTaken(slug)
+
+    def release(self, name: Named) -> None:
+        self._reach()
+        if self.slugs.get((name.workspace_id, name.slug)) == name.heartbeat_id:
+            del self.slugs[name.workspace_id, name.slug]
+
+    def show(self, key: PingKey) -> None:
+        self._reach()
+        self.keys[key.key] = key
+
+    def forget(self, key: str) -> None:
+        self._reach()
+        self.keys.pop(key, None)
 
     def _reach(self) -> None:
         if not self.reachable:
@@ -130,9 +169,10 @@ class FakeCheckReports:
 
 @dataclass
 class Edge:
-    """The four systems beside the database."""
+    """The systems beside the database."""
 
     heartbeats: FakeHeartbeatTable
+    names: FakePingNames
     vault: FakeVault
     tasks: FakeTaskQueue
     checks: FakeCheckReports
@@ -212,8 +252,9 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Edge:
     """Fakes in the place of the edge and the broker."""
-    fakes = Edge(FakeHeartbeatTable(), FakeVault(), FakeTaskQueue(), FakeCheckReports())
+    fakes = Edge(FakeHeartbeatTable(), FakePingNames(), FakeVault(), FakeTaskQueue(), FakeCheckReports())
     monkeypatch.setattr(edge, "heartbeat_table", lambda: fakes.heartbeats)
+    monkeypatch.setattr(edge, "ping_names", lambda: fakes.names)
     monkeypatch.setattr(edge, "channel_vault", lambda: fakes.vault)
     monkeypatch.setattr(edge, "task_queue", lambda: fakes.tasks)
     monkeypatch.setattr(edge, "check_reports", lambda: fakes.checks)

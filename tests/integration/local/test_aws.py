@@ -35,8 +35,8 @@ def aws(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactor
 def ping_event(heartbeat: UUID, request_id: UUID, at: datetime, action: str | None = None) -> bytes:
     """What the gateway journals."""
     path = f"/api/ping/{heartbeat}" + (f"/{action}" if action else "")
-    parameters = {"token": str(heartbeat)} | ({"action": action} if action else {})
-    route = Route("/ping/{token}/{action}" if action else "/ping/{token}", parameters)
+    parameters = {"token": str(heartbeat)} | ({"name": action} if action else {})
+    route = Route("/ping/{token}/{name}" if action else "/ping/{token}", parameters)
     event = proxy_event(Request("GET", path, (), b"", "127.0.0.1"), route, request_id, round(at.timestamp() * 1000), binary=True)
     return json.dumps(event).encode()
 
@@ -62,6 +62,9 @@ def test_every_resource_is_there_with_the_wanted_attributes(aws: StandIn) -> Non
         NAMES.channel_vault_table,
         NAMES.dispatch_table,
     }
+    assert [bucket["Name"] for bucket in clients.s3.list_buckets()["Buckets"]] == [NAMES.ping_bodies_bucket]
+    clients.s3.put_object(Bucket=NAMES.ping_bodies_bucket, Key="a/b", Body=b"\x00\xff")
+    assert clients.s3.get_object(Bucket=NAMES.ping_bodies_bucket, Key="a/b")["Body"].read() == b"\x00\xff"
     ttl = clients.dynamodb.describe_time_to_live(TableName=NAMES.dispatch_table)["TimeToLiveDescription"]
     assert ttl["AttributeName"] == "expiration"
     for queue in queues(NAMES):
@@ -138,6 +141,26 @@ def test_pings_of_the_journal_that_postgresql_lacks_are_recorded_in_order(databa
         assert int(item["last_fail_sequence"]["N"]) < int(item["last_success_sequence"]["N"])
         pinged = [json.loads(message["Body"])["detail"]["data"]["ping_id"] for message in receive(aws, NAMES.pings_queue)]
         assert pinged == [str(failed), str(succeeded)]
+
+
+def test_a_creation_of_the_journal_is_done_again(database_url: str, tmp_path: Path) -> None:
+    insert_heartbeat(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        [(key,)] = connection.execute("SELECT ping_key FROM workspace").fetchall()
+    request_id, path = uuid4(), f"/api/ping/{key}/backup"
+    request = Request("POST", f"{path}?create=1", (), b"\xff" * 20_000, "127.0.0.1")
+    route = Route("/ping/{token}/{name}", {"token": key, "name": "backup"})
+    event = proxy_event(request, route, request_id, round(NOW.timestamp() * 1000), binary=True)
+    journal = Journal(tmp_path)
+    journal.append(Entry(request_id, uuid4(), round(NOW.timestamp() * 1000), json.dumps(event).encode()))
+    journal.close()
+    with stand_in(database_url, tmp_path) as aws:
+        [message] = receive(aws, NAMES.pings_queue)
+        data = json.loads(message["Body"])["detail"]["data"]
+        assert (data["creation"]["slug"], data["ping_id"]) == ("backup", str(request_id))
+        stored = aws.client("s3").get_object(Bucket=NAMES.ping_bodies_bucket, Key=data["body_key"])
+        assert stored["Body"].read() == request.body
+        assert state_of(aws, UUID(data["heartbeat_id"]))
 
 
 def test_the_port_stays_shut_until_postgresql_has_its_schema(postgres_server: PostgresServer, tmp_path: Path) -> None:

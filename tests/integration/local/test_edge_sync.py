@@ -54,10 +54,13 @@ for number in range(300):
     ping_id = f"{number:08x}-0000-4000-8000-000000000000"
     put(names.heartbeats_table, pk="h", sk=f"ping#{ping_id}", sequence=number, pinged_at=(now - age_s) * 1000, expires_at=now + 9)
 put(names.heartbeats_table, pk=pending_partition(ping_id), sk=f"{5:08x}-0000-4000-8000-000000000000", expires_at=now + 9)
-removed = aws_upkeep.tidy("eu-west-1", names.heartbeats_table, now)
+for key in (f"h/{ping_id}", "h/expired"):
+    clients.s3.put_object(Bucket=names.ping_bodies_bucket, Key=key, Body=b"x" * 20_000)
+removed = aws_upkeep.tidy("eu-west-1", names, now)
 left = [item["sk"]["S"] for item in clients.dynamodb.scan(TableName=names.heartbeats_table)["Items"]]
 ids = [item["id"]["S"] for item in clients.dynamodb.scan(TableName=names.dispatch_table)["Items"]]
-print(json.dumps([removed, sorted(left), sorted(ids)]))
+bodies = [found["Key"] for found in clients.s3.list_objects_v2(Bucket=names.ping_bodies_bucket)["Contents"]]
+print(json.dumps([removed, sorted(left), sorted(ids), bodies]))
 """
 
 
@@ -166,10 +169,51 @@ def test_an_item_whose_row_is_about_to_commit_is_no_orphan(aws: StandIn, databas
     assert state_of(aws, uid)
 
 
+def test_names_follow_postgresql(aws: StandIn, database_url: str) -> None:
+    dynamodb = aws.client("dynamodb")
+
+    def put(pk: str, sk: str, **values: str) -> None:
+        item = {"pk": {"S": pk}, "sk": {"S": sk}} | {name: {"S": value} for name, value in values.items()}
+        dynamodb.put_item(TableName=NAMES.heartbeats_table, Item=item)
+
+    def names(prefix: str) -> set[tuple[str, str]]:
+        items = dynamodb.scan(TableName=NAMES.heartbeats_table)["Items"]
+        return {(item["pk"]["S"], item["sk"]["S"]) for item in items if item["pk"]["S"].startswith(prefix)}
+
+    uid, created = insert_heartbeat(database_url), uuid4()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE monitor SET slug = 'backup' WHERE uid = %s", (uid,))
+        connection.execute('UPDATE heartbeat SET post_only = true, filters = \'{"fail": ["x"]}\'')
+        found = connection.execute("SELECT id, ping_key FROM workspace").fetchone()
+        assert found
+    workspace, key = found
+    put(f"slugs#{workspace}", "old-name", heartbeat_id=str(uid))
+    put(f"slugs#{workspace}", "just-created", heartbeat_id=str(created))
+    put(str(created), "state", workspace_id=str(workspace), creation='{"slug": "just-created"}')
+    put("key#leaked", "key", workspace_id=str(workspace))
+    for _ in range(2):
+        assert sync(aws, database_url)["orphaned_heartbeats"] == 0
+        item = state_of(aws, uid)
+        assert item
+        assert (item["slug"], item["post_only"], item["filters"]) == ({"S": "backup"}, {"BOOL": True}, {"S": '{"fail": ["x"]}'})
+        assert names("slugs#") == {(f"slugs#{workspace}", "backup"), (f"slugs#{workspace}", "just-created")}
+        assert names("key#") == {(f"key#{key}", "key")}
+        assert state_of(aws, created), "the core has yet to hear of it"
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("UPDATE heartbeat SET post_only = post_only")
+        dynamodb.update_item(
+            TableName=NAMES.heartbeats_table,
+            Key={"pk": {"S": str(uid)}, "sk": {"S": "state"}},
+            UpdateExpression="REMOVE post_only SET slug = :other",
+            ExpressionAttributeValues={":other": {"S": "drift"}},
+        )
+
+
 def test_the_stand_in_forgets_what_has_had_its_time() -> None:
-    removed, left, ids = run(TIDY)
+    removed, left, ids, bodies = run(TIDY)
     assert ids == ["eternal", "young"]
     kept = [5, *range(200, 300)]
     pings = [f"ping#{number:08x}-0000-4000-8000-000000000000" for number in kept]
     assert left == [f"{5:08x}-0000-4000-8000-000000000000", *pings, "state"], "the fifth is still pending"
-    assert removed == 1 + 1 + 199
+    assert bodies == ["h/" + pings[-1].removeprefix("ping#")]
+    assert removed == 1 + 1 + 199 + 1

@@ -22,7 +22,7 @@ from core.local.ping_runner import PingRunner
 from core.local.reconciler import OVERDUE_S, Reconciler
 from tests.processes import wait_until
 
-ROUTES = {"/ping/{token}": {"GET", "POST"}, "/ping/{token}/{action}": {"GET"}}
+ROUTES = {"/ping/{token}": {"GET", "POST"}, "/ping/{token}/{name}": {"GET"}, "/ping/{token}/{name}/{action}": {"GET"}}
 REQUEST_ID = UUID(int=5)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
@@ -34,13 +34,14 @@ HEARTBEAT, OTHER = UUID(int=1), UUID(int=2)
     [
         ("GET", "/api/ping/abc", Route("/ping/{token}", {"token": "abc"})),
         ("GET", "/api/ping/abc/", Route("/ping/{token}", {"token": "abc"})),
-        ("GET", "/api/ping/abc/start/", Route("/ping/{token}/{action}", {"token": "abc", "action": "start"})),
+        ("GET", "/api/ping/abc/start/", Route("/ping/{token}/{name}", {"token": "abc", "name": "start"})),
+        ("GET", "/api/ping/a/b/c", Route("/ping/{token}/{name}/{action}", {"token": "a", "name": "b", "action": "c"})),
         ("POST", "/api/ping/abc/start", None),
         ("GET", "/ping/abc", None),
         ("GET", "/api/ping//", None),
         ("GET", "/api/ping/abc//", None),
         ("GET", "/api", None),
-        ("GET", "/api/ping/a/b/c", None),
+        ("GET", "/api/ping/a/b/c/d", None),
     ],
 )
 def test_a_path_finds_its_route_under_the_stage(method: str, path: str, expected: Route | None) -> None:
@@ -242,10 +243,24 @@ def test_without_a_disk_the_lambdas_word_counts(gateway: Gateway, fake: FakeLamb
     assert ping(gateway).status == 503
 
 
+def test_pings_by_name_are_journaled_and_keep_their_order(gateway: Gateway, fake: FakeLambda, runner: PingRunner) -> None:
+    fake.status = 503
+    path = f"/api/ping/{'k' * 32}/backup"
+    assert is_queued(gateway.answer(request(target=f"{path}/fail?create=1")))
+    fake.status = 200
+    assert is_queued(gateway.answer(request(target=path.replace("backup", "BackUp")))), "the same heartbeat in upper case"
+    assert not is_queued(gateway.answer(request(target=path.replace("backup", "other"))))
+    fake.calls.clear()
+    runner.retry_round()
+    assert fake.calls == [f"{path}/fail".removeprefix("/api"), path.replace("backup", "BackUp").removeprefix("/api")]
+
+
 def test_what_is_no_ping_is_not_journaled(gateway: Gateway, fake: FakeLambda, journal: Journal) -> None:
     fake.status = 400
     assert gateway.answer(request(target="/api/ping/not-a-uuid")).status == 400
     assert gateway.answer(request("PUT")).status == 400
+    assert gateway.answer(request("OPTIONS")).status == 400
+    assert gateway.answer(request(target=f"/api/ping/{'k' * 32}")).status == 400
     assert gateway.answer(request(target="/api/nothing")).status == HTTPStatus.FORBIDDEN
     assert gateway.answer(request("POST", body=b"x" * 5_000_000)).status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     assert journal.living() == []

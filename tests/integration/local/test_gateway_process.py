@@ -48,9 +48,11 @@ def newest_ms(journal: Path) -> int:
 def test_pings_go_through_to_the_table_and_keep_their_answers(database_url: str, tmp_path: Path, aws_port: int) -> None:
     heartbeat = insert_heartbeat(database_url)
     with stand_in(database_url, tmp_path, aws_port) as aws, gateway(database_url, tmp_path, aws_port) as client:
-        answer = client.post(f"/api/ping/{heartbeat}/", content=b"\x00" * 20_000)
+        answer = client.post(f"/api/ping/{heartbeat}/", content=b"\x00" * 1_100_000)
         assert (answer.status_code, answer.text) == (200, "OK")
         assert answer.headers["ping-body-truncated"] == "true"
+        stored = aws.client("s3").list_objects_v2(Bucket=NAMES.ping_bodies_bucket)["Contents"]
+        assert [found["Size"] for found in stored] == [1024 * 1024]
         assert "ping-warning" not in answer.headers
         assert last_success_ms(aws, heartbeat) == newest_ms(tmp_path)
         head = client.head(f"/api/ping/{heartbeat}")
