@@ -21,6 +21,7 @@ from core.domain import heartbeat as rules
 from core.domain.heartbeat import Heartbeat, PingFact
 from core.domain.heartbeat_watch import MARGIN, Missed, Postponed, Projection, judge, rearmed
 from core.domain.transitions import CameUp, MonitorRef, Transition
+from core.flows.heartbeat_statistics import due_times
 from core.flows.incidents import record_transitions
 from core.logs import get_logger
 
@@ -74,9 +75,9 @@ def apply_pings(connection: Connection, pings: Sequence[Detail[HeartbeatPinged]]
     with connection.transaction():
         heartbeats = {h.monitor.uid: h for h in store.lock(connection, [ping.data.heartbeat_id for ping in pings])}
         known = {p.data.ping_id: p.data for p in pings if p.data.heartbeat_id in heartbeats}
-        inserted = (
-            store.insert_pings(connection, [_row(heartbeats[p.heartbeat_id], p) for p in known.values()]) if known else set()
-        )
+        due = due_times(heartbeats, known.values())
+        rows = [_row(heartbeats[p.heartbeat_id], p, due.get(p.ping_id)) for p in known.values()]
+        inserted = store.insert_pings(connection, rows) if rows else set()
         new = [known[ping_id] for ping_id in inserted]
         changed, transitions, downtimes = _step(heartbeats, new)
         if changed:
@@ -134,7 +135,7 @@ def sweep_pending(table: HeartbeatTable, bus: EventBus, now: datetime) -> int:
     return len(published)
 
 
-def _row(heartbeat: Heartbeat, ping: HeartbeatPinged) -> store.PingRow:
+def _row(heartbeat: Heartbeat, ping: HeartbeatPinged, due_at: datetime | None) -> store.PingRow:
     return store.PingRow(
         ping.ping_id,
         heartbeat.monitor.id,
@@ -147,6 +148,9 @@ def _row(heartbeat: Heartbeat, ping: HeartbeatPinged) -> store.PingRow:
         ping.user_agent,
         ping.body_size,
         ping.body_truncated,
+        ping.rid,
+        ping.started_at,
+        due_at,
     )
 
 

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from core.api.heartbeats.statistics_views import StatisticsView
 from core.api.heartbeats.views import HeartbeatViews, PingBodyView, PingViews, PreviewView
 from core.api.uptime.views import HeartbeatUptimeView
 
@@ -15,4 +16,5 @@ urlpatterns = [
     path("<uuid:id>/uptime/", HeartbeatUptimeView.as_view()),
     path("<uuid:id>/pings/", PingViews.as_view({"get": "list"})),
     path("<uuid:id>/pings/<uuid:ping_id>/body/", PingBodyView.as_view()),
+    path("<uuid:id>/statistics/", StatisticsView.as_view()),
 ]

@@ -223,7 +223,10 @@ class CheckResult(models.Model):
 
 
 class Ping(models.Model):
-    """One ping of a heartbeat. Partitioned by day on `pinged_at`; its body stays in DynamoDB."""
+    """One ping of a heartbeat. Partitioned by day on `pinged_at`; its body stays in DynamoDB.
+
+    `rid` is the run id that the job sent, `started_at` the start of the run that this ping ends, `due_at` when a success was expected.
+    """
 
     pk = models.CompositePrimaryKey("id", "pinged_at")
     id = models.UUIDField()
@@ -237,6 +240,9 @@ class Ping(models.Model):
     user_agent = models.TextField()
     body_size = models.IntegerField()
     body_truncated = models.BooleanField()
+    rid = models.UUIDField(null=True)
+    started_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
 
     class Meta:
         managed = False
