@@ -47,7 +47,7 @@ check: sync-all ## format, lint, types, import rules
 fmt: sync-all ## format, and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-bench: sync-all ## measure against the budgets: ONLY=checks|pings|alerts|imports|box, QUICK=1
+bench: sync-all ## measure against the budgets: ONLY=checks|pings|alerts|history|imports|box, QUICK=1
 	@$(BIN)/python -m tests.perf $(ONLY)
 help: ## this text
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,74 +1,196 @@
-"""The `uptimemonitor` command: one box from a terminal (`docs/reference/cli.md`)."""
+"""The `uptimemonitor` command (`docs/reference/cli.md`): jobs that report, and one box, from a terminal.
+
+A job that runs every minute starts this every minute, so each command imports what it needs, and nothing is imported for all of them.
+"""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from core.env import Env, SettingError
-from core.local import commands, terminal
-from core.local.settings import BoxSettings
+if TYPE_CHECKING:
+    from core.local.settings import BoxSettings
+
+LONGEST_BODY = 1 << 20
+"""Bytes of a body that the edge keeps at most; more is not even read."""
+
+LONGEST_S = 3600
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 done, 1 failed, 2 wrong usage."""
+    """Entry point; returns the exit status: 0 done, 1 failed, 2 wrong usage; that of the job for `run`."""
     options = _parser().parse_args(arguments)
-    run: Callable[[BoxSettings, argparse.Namespace], int] = options.run
+    run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(BoxSettings.from_env(Env(os.environ)), options)
-    except (*commands.PROBLEMS, SettingError) as problem:
-        terminal.complain(f"error: {problem}")
-        return 1
+        return run(options)
     except KeyboardInterrupt:
-        terminal.complain("interrupted")
+        print("interrupted", file=sys.stderr)
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="uptimemonitor", description="Uptime Monitor on one box.")
+    parser = argparse.ArgumentParser(prog="uptimemonitor", description="Uptime Monitor: jobs that report, and one box.")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _job_verbs(verbs)
+    _box_verbs(verbs)
+    return parser
 
+
+def _job_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    ping = verbs.add_parser("ping", help="tell a heartbeat that its job is done, or how it goes")
+    run = verbs.add_parser("run", help="run a job and tell its heartbeat when it starts and how it ends")
+    for verb in (ping, run):
+        named = "UUID, PING-KEY/SLUG (both at UPTIME_PING_URL), or the whole ping URL"
+        verb.add_argument("--heartbeat", required=True, metavar="HEARTBEAT", help=named)
+        verb.add_argument(
+            "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="how long to go on trying (default 30)"
+        )
+        verb.add_argument("--quiet", action="store_true", help="say nothing when a ping does not arrive")
+
+    kinds = ping.add_mutually_exclusive_group()
+    for kind, meaning in (("start", "the job has started"), ("fail", "it failed"), ("log", "only something to keep")):
+        kinds.add_argument(f"--{kind}", dest="action", action="store_const", const=kind, default="", help=meaning)
+    kinds.add_argument("--exit-status", dest="action", type=_status, metavar="N", help="it ended; anything but 0 is a failure")
+    ping.add_argument("--rid", metavar="UUID", help="the run: the same for its start and its end")
+    bodies = ping.add_mutually_exclusive_group()
+    bodies.add_argument("--body", metavar="TEXT", help="kept with the ping")
+    bodies.add_argument("--body-file", type=Path, metavar="FILE", help="the same from a file, - is standard input")
+    ping.set_defaults(run=_ping)
+
+    run.add_argument("--no-output", dest="keep_output", action="store_false", help="leave the output alone: it is not sent")
+    run.add_argument("--pty", action="store_true", help="give the job a terminal to write to")
+    run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the job and its arguments")
+    run.set_defaults(run=lambda options: _run(run, options))
+
+
+def _ping(options: argparse.Namespace) -> int:
+    from core.client import commands  # noqa: PLC0415  (see the module's docstring)
+
+    try:
+        body = _body(options)
+    except OSError as error:
+        commands.complain(f"cannot read {options.body_file}: {error.strerror}")
+        return commands.WRONG_USAGE
+    return commands.ping(
+        heartbeat=options.heartbeat,
+        action=options.action or "",
+        rid=options.rid,
+        body=body,
+        timeout_s=options.timeout,
+        say=_voice(commands, options),
+    )
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    from core.client import commands  # noqa: PLC0415  (see the module's docstring)
+
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not command:
+        parser.error("no command to run")
+    return commands.run(
+        heartbeat=options.heartbeat,
+        command=command,
+        keep_output=options.keep_output,
+        pty=options.pty,
+        timeout_s=options.timeout,
+        say=_voice(commands, options),
+    )
+
+
+def _voice(commands: ModuleType, options: argparse.Namespace) -> Callable[[str], None]:
+    return (lambda _: None) if options.quiet else commands.complain
+
+
+def _body(options: argparse.Namespace) -> bytes:
+    if options.body_file is None:
+        return (options.body or "").encode(errors="surrogateescape")
+    if str(options.body_file) == "-":
+        return sys.stdin.buffer.read(LONGEST_BODY)
+    with options.body_file.open("rb") as file:
+        content: bytes = file.read(LONGEST_BODY)
+    return content
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= LONGEST_S:
+        raise argparse.ArgumentTypeError(f"must be more than 0 and at most {LONGEST_S}")
+    return value
+
+
+def _status(text: str) -> str:
+    """An exit status as the ping API takes it: 32 bits, with or without a sign."""
+    if not -(2**31) <= int(text) < 2**32:
+        raise argparse.ArgumentTypeError("must have 32 bits")
+    return str(int(text))
+
+
+def _on_the_box(command: Callable[[ModuleType, "BoxSettings", argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """A command of one box, given `core.local.commands` and the settings."""
+
+    def run(options: argparse.Namespace) -> int:
+        from core.env import Env, SettingError  # noqa: PLC0415  (see the module's docstring)
+        from core.local import commands, terminal  # noqa: PLC0415  (the same)
+        from core.local.settings import BoxSettings  # noqa: PLC0415  (the same)
+
+        try:
+            return command(commands, BoxSettings.from_env(Env(os.environ)), options)
+        except (*commands.PROBLEMS, SettingError) as problem:
+            terminal.complain(f"error: {problem}")
+            return 1
+
+    return run
+
+
+def _box_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     up = verbs.add_parser("up", help="start everything and wait until it is ready")
     up.add_argument("--foreground", action="store_true", help="stay attached; Ctrl-C stops the box")
     up.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
-    up.set_defaults(run=lambda settings, options: commands.up(settings, foreground=options.foreground, demo=not options.no_demo))
+    up.set_defaults(
+        run=_on_the_box(
+            lambda commands, settings, options: commands.up(settings, foreground=options.foreground, demo=not options.no_demo)
+        )
+    )
 
     down = verbs.add_parser("down", help="stop everything; the data stays")
-    down.set_defaults(run=lambda settings, _: commands.down(settings))
+    down.set_defaults(run=_on_the_box(lambda commands, settings, _: commands.down(settings)))
 
     status = verbs.add_parser("status", help="what runs; exit status 0 if all of it is ready, 3 if not")
     status.add_argument("--json", action="store_true", help="for programs")
-    status.set_defaults(run=lambda settings, options: commands.status(settings, as_json=options.json))
+    status.set_defaults(run=_on_the_box(lambda commands, settings, options: commands.status(settings, as_json=options.json)))
 
     logs = verbs.add_parser("logs", help="the last lines of the logs")
     logs.add_argument("process", nargs="?", help="only this process")
     logs.add_argument("-n", "--lines", type=int, default=20, help="how many lines of each (default 20)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     logs.set_defaults(
-        run=lambda settings, options: commands.logs(settings, options.process, options.lines, follow=options.follow)
+        run=_on_the_box(
+            lambda commands, settings, options: commands.logs(settings, options.process, options.lines, follow=options.follow)
+        )
     )
 
     edge = verbs.add_parser("edge", help="the projections of the database for the edge")
     edge_verbs = edge.add_subparsers(title="commands", metavar="COMMAND", required=True)
     sync = edge_verbs.add_parser("sync", help="rebuild them; safe at any time")
-    sync.set_defaults(run=lambda settings, _: commands.edge_sync(settings))
+    sync.set_defaults(run=_on_the_box(lambda commands, settings, _: commands.edge_sync(settings)))
 
     backup = verbs.add_parser("backup", help="write the database and its secrets to one file")
     backup.add_argument("file", type=Path)
-    backup.set_defaults(run=lambda settings, options: commands.backup(settings, options.file))
+    backup.set_defaults(run=_on_the_box(lambda commands, settings, options: commands.backup(settings, options.file)))
 
     restore = verbs.add_parser("restore", help="read such a file into an empty box")
     restore.add_argument("file", type=Path)
-    restore.set_defaults(run=lambda settings, options: commands.restore(settings, options.file))
+    restore.set_defaults(run=_on_the_box(lambda commands, settings, options: commands.restore(settings, options.file)))
 
     wipe = verbs.add_parser("wipe", help="stop everything and delete all data")
     wipe.add_argument("--yes", action="store_true", required=True, help="yes, delete all data")
-    wipe.set_defaults(run=lambda settings, _: commands.wipe(settings))
+    wipe.set_defaults(run=_on_the_box(lambda commands, settings, _: commands.wipe(settings)))
 
     demo = verbs.add_parser("demo", help="take the demo's website down and up again and show what happens")
-    demo.set_defaults(run=lambda settings, _: commands.demo(settings))
-    return parser
+    demo.set_defaults(run=_on_the_box(lambda commands, settings, _: commands.demo(settings)))
 
 
 if __name__ == "__main__":

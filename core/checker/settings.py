@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from core.domain.retention import Retention
 from core.env import Env, Secret, SettingError
 
 ALL_TASKS: Final = "all"
@@ -39,8 +40,7 @@ class CheckerSettings:
     lag_limit_s: float
     drain_s: float
     database_connections: int
-    retention_days: int
-    rollup_retention_days: int
+    retention: Retention
     receipt_timeout_s: int
     domain_expiry: bool
     rdap_bootstrap_url: str
@@ -73,8 +73,12 @@ class CheckerSettings:
             lag_limit_s=env.number("LAG_LIMIT_S", 0.5, low=0.05, high=60),
             drain_s=env.number("DRAIN_S", 2.0, high=60),
             database_connections=env.integer("DATABASE_CONNECTIONS", 8, low=2, high=100),
-            retention_days=env.integer("RETENTION_DAYS", 90, low=1, high=3650),
-            rollup_retention_days=env.integer("ROLLUP_RETENTION_DAYS", 400, low=32, high=3650),
+            retention=Retention(
+                days=env.integer("RETENTION_DAYS", 90, low=1, high=3650),
+                rollup_days=env.integer("ROLLUP_RETENTION_DAYS", 400, low=32, high=3650),
+                failure_days=env.integer("FAILURE_RETENTION_DAYS", 365, low=1, high=3650),
+                pings=env.integer("PINGS_KEPT", 100, low=0, high=10_000),
+            ),
             receipt_timeout_s=env.integer("RECEIPT_TIMEOUT_S", 300, low=1),
             domain_expiry=env.boolean("DOMAIN_EXPIRY", True),
             rdap_bootstrap_url=env.url("RDAP_BOOTSTRAP_URL", "https://data.iana.org/rdap/dns.json"),

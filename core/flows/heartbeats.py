@@ -22,6 +22,7 @@ from core.domain.heartbeat import Heartbeat, PingFact
 from core.domain.heartbeat_watch import MARGIN, Missed, Postponed, Projection, judge, rearmed
 from core.domain.transitions import CameUp, MonitorRef, Transition
 from core.flows.heartbeat_creation import create_missing
+from core.flows.heartbeat_statistics import due_times
 from core.flows.incidents import record_transitions
 from core.logs import get_logger
 
@@ -77,9 +78,9 @@ def apply_pings(connection: Connection, pings: Sequence[Detail[HeartbeatPinged]]
         create_missing(connection, pings, now)
         heartbeats = {h.monitor.uid: h for h in store.lock(connection, [ping.data.heartbeat_id for ping in pings])}
         known = {p.data.ping_id: p.data for p in pings if p.data.heartbeat_id in heartbeats}
-        inserted = (
-            store.insert_pings(connection, [_row(heartbeats[p.heartbeat_id], p) for p in known.values()]) if known else set()
-        )
+        due = due_times(heartbeats, known.values())
+        rows = [_row(heartbeats[p.heartbeat_id], p, due.get(p.ping_id)) for p in known.values()]
+        inserted = store.insert_pings(connection, rows) if rows else set()
         new = [known[ping_id] for ping_id in inserted]
         changed, transitions, downtimes = _step(heartbeats, new)
         if changed:
@@ -137,7 +138,7 @@ def sweep_pending(table: HeartbeatTable, bus: EventBus, now: datetime) -> int:
     return len(published)
 
 
-def _row(heartbeat: Heartbeat, ping: HeartbeatPinged) -> store.PingRow:
+def _row(heartbeat: Heartbeat, ping: HeartbeatPinged, due_at: datetime | None) -> store.PingRow:
     return store.PingRow(
         ping.ping_id,
         heartbeat.monitor.id,
@@ -152,6 +153,8 @@ def _row(heartbeat: Heartbeat, ping: HeartbeatPinged) -> store.PingRow:
         ping.body_truncated,
         ping.body_lost,
         ping.rid,
+        ping.started_at,
+        due_at,
     )
 
 

@@ -17,6 +17,7 @@ from core.adapters.store import rollups as store
 from core.adapters.store import uptime as uptime_store
 from core.domain.maintenance import spans_by_window
 from core.domain.uptime import DAY, HOUR, Span, floor_day, floor_hour
+from core.flows import heartbeat_statistics
 
 SETTLE: Final = timedelta(minutes=2)
 """How long after its end an hour is left alone: results of its last seconds are being flushed."""
@@ -71,6 +72,7 @@ def _roll_next(connection: Connection, now: datetime) -> bool:
             return False
         facts = store.count_facts(connection, hour)
         _roll(connection, hour, None)
+        heartbeat_statistics.roll(connection, hour)
         store.note_hour(connection, hour, facts, now)
         store.forget_hours(connection, now - NOTES_KEPT)
     return True

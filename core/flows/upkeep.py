@@ -1,7 +1,7 @@
 """Upkeep of the tables that are partitioned by day: days are made ahead and dropped when their time is over.
 
 Invariant: retention drops whole days and never deletes row by row; each day is a transaction of its own, so a lock that cannot be
-had costs one day until the next run.
+had costs one day until the next run. What is worth keeping of old pings moves to their archive, which is made anew whole.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,28 +10,28 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.adapters.database import Connection
-from core.adapters.store import partitions
+from core.adapters.store import partitions, ping_archive
+from core.domain.retention import Retention
 
 DAYS_AHEAD: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How many day partitions were made and dropped."""
+    """How many day partitions were made and dropped; `archived` is how many old pings are kept, None when no day of them has ended."""
 
     made: int
     dropped: int
+    archived: int | None = None
 
 
-def keep_partitions(connection: Connection, now: datetime, *, retention_days: int, rollup_retention_days: int) -> Kept:
-    """Have a partition of every table from yesterday to `DAYS_AHEAD` days ahead, and none past its retention.
-
-    Check results and pings are kept for `retention_days`, hourly rollups for `rollup_retention_days`, daily ones as long as the monitor.
-    """
+def keep_partitions(connection: Connection, now: datetime, retention: Retention) -> Kept:
+    """Have a partition of every table from yesterday to `DAYS_AHEAD` days ahead, and none past its retention."""
     made = make_ahead(connection, now)
-    dropped = drop_old(connection, now, partitions.FACT_TABLES, retention_days)
-    dropped += drop_old(connection, now, ("rollup_hourly",), rollup_retention_days)
-    return Kept(made, dropped)
+    dropped = drop_old(connection, now, ("check_result",), retention.days)
+    dropped += drop_old(connection, now, partitions.ROLLUP_TABLES, retention.rollup_days)
+    ended, archived = archive_pings(connection, now, retention)
+    return Kept(made, dropped + ended, archived)
 
 
 def make_ahead(connection: Connection, now: datetime) -> int:
@@ -55,6 +55,21 @@ def drop_old(connection: Connection, now: datetime, tables: Sequence[str], reten
                 partitions.drop_day(connection, parent, day)
             dropped += 1
     return dropped
+
+
+def archive_pings(connection: Connection, now: datetime, retention: Retention) -> tuple[int, int | None]:
+    """Drop the days of pings that are past their retention, keeping what is worth it; returns how many days, and what is kept of all."""
+    oldest = now.date() - timedelta(days=retention.days)
+    with connection.transaction():
+        ping_archive.lock(connection)
+        ended = [day for day in partitions.existing_days(connection, "ping") if day < oldest]
+        if not ended:
+            return 0, None
+        failures_since = now - timedelta(days=retention.failure_days)
+        kept = ping_archive.rebuild(
+            connection, partitions.beginning(oldest), failures_since=failures_since, newest=retention.pings
+        )
+    return len(ended), kept
 
 
 def storage_sizes(connection: Connection) -> Mapping[str, int]:

@@ -10,6 +10,7 @@ import pytest
 
 from core.adapters.store import partitions
 from core.contracts.tasks import QUEUE_OF
+from core.domain.retention import Retention
 from core.flows.certificates import record_chains
 from core.flows.upkeep import DAYS_AHEAD, Kept, keep_partitions, make_ahead, storage_sizes
 from tests.certificates import seen_chain
@@ -34,7 +35,7 @@ def test_days_from_yesterday_to_two_weeks_ahead_exist_after_one_run(connection: 
     expected = [TODAY + timedelta(days=n) for n in range(-1, DAYS_AHEAD + 1)]
     for parent in partitions.DAY_TABLES:
         assert partitions.existing_days(connection, parent)[: len(expected)] == expected
-    assert made == 3 * len(expected)
+    assert made == len(partitions.DAY_TABLES) * len(expected)
     assert make_ahead(connection, NOW) == 0
 
 
@@ -52,10 +53,15 @@ def test_only_days_past_their_retention_are_dropped(connection: psycopg.Connecti
     for age in (89, 90, 91, 400, 401):
         for parent in partitions.DAY_TABLES:
             partitions.ensure_day(connection, parent, TODAY - timedelta(days=age))
-    kept = keep_partitions(connection, NOW, retention_days=90, rollup_retention_days=400)
-    assert kept == Kept(made=3 * (DAYS_AHEAD + 2), dropped=2 * 3 + 1)
+    kept = keep_partitions(connection, NOW, Retention(days=90, rollup_days=400))
+    assert kept == Kept(made=4 * (DAYS_AHEAD + 2), dropped=2 * 3 + 2 * 1, archived=0)
     oldest = {parent: TODAY - partitions.existing_days(connection, parent)[0] for parent in partitions.DAY_TABLES}
-    assert {parent: age.days for parent, age in oldest.items()} == {"check_result": 90, "ping": 90, "rollup_hourly": 400}
+    assert {parent: age.days for parent, age in oldest.items()} == {
+        "check_result": 90,
+        "ping": 90,
+        "rollup_hourly": 400,
+        "run_hourly": 400,
+    }
 
 
 @pytest.mark.parametrize("parent", partitions.FACT_TABLES)

@@ -23,6 +23,8 @@ CONTRACTS = {
 OFFENCES = [
     # a lower layer imports the one above it, or a sibling
     ("layers", "core/local/example.py", "import core.cli"),
+    ("layers", "core/client/example.py", "import core.local"),
+    ("layers", "core/local/example.py", "import core.client"),
     ("layers", "core/checker/example.py", "import core.local"),
     ("layers", "core/checker/example.py", "import core.inbox"),
     ("layers", "core/inbox/example.py", "import core.checker"),

@@ -24,6 +24,7 @@ UNWELCOME = {
     "lambdas.ping.app": CORE_BEYOND_CONTRACTS
     | {"boto3", "botocore", "cronsim", "msgspec", "oncalendar", "pydantic", "pynamodb", "django", "celery", "psycopg"},
     "lambdas.alert_dispatch.handler": CORE_BEYOND_CONTRACTS | {"pydantic", "django", "celery", "psycopg"},
+    "core.client.commands": CORE_BEYOND_CONTRACTS - {"core.client"} | {"core.contracts", "httpx", "certifi"},
     "core.contracts.names": CORE_BEYOND_CONTRACTS | {"pynamodb", "msgspec"},
 }
 

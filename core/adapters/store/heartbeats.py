@@ -44,9 +44,9 @@ WHERE m.uid = %s AND s.deadline_at <= %s AND s.state <> 'down' AND m.paused_at I
 
 INSERT_PINGS: Final = """
 INSERT INTO ping (id, monitor_id, sequence, pinged_at, kind, exit_status, method, source_ip, user_agent, body_size, body_truncated,
-                  body_lost, rid)
+                  body_lost, rid, started_at, due_at)
 SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-                     %s::text[], %s::int[], %s::bool[], %s::bool[], %s::uuid[])
+                     %s::text[], %s::int[], %s::bool[], %s::bool[], %s::uuid[], %s::timestamptz[], %s::timestamptz[])
 ON CONFLICT (id, pinged_at) DO NOTHING
 RETURNING id
 """
@@ -118,7 +118,7 @@ RESUME: Final = "UPDATE monitor SET paused_at = NULL, updated_at = %s WHERE id =
 
 @dataclass(frozen=True, slots=True)
 class PingRow:
-    """One ping to store."""
+    """One ping to store. `started_at` is when the run began that it ends, `due_at` when a success was expected."""
 
     id: UUID
     monitor_id: int
@@ -133,6 +133,8 @@ class PingRow:
     body_truncated: bool
     body_lost: bool = False
     rid: UUID | None = None
+    started_at: datetime | None = None
+    due_at: datetime | None = None
 
 
 def lock(connection: Connection, uids: Sequence[UUID]) -> list[Heartbeat]:
@@ -172,6 +174,8 @@ def insert_pings(connection: Connection, pings: Sequence[PingRow]) -> set[UUID]:
             [p.body_truncated for p in pings],
             [p.body_lost for p in pings],
             [p.rid for p in pings],
+            [p.started_at for p in pings],
+            [p.due_at for p in pings],
         ),
     ).fetchall()
     return {row[0] for row in rows}

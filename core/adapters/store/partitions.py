@@ -12,9 +12,10 @@ from psycopg import sql
 from core.adapters.database import Connection
 
 FACT_TABLES: Final = ("check_result", "ping")
-DAY_TABLES: Final = (*FACT_TABLES, "rollup_hourly")
+ROLLUP_TABLES: Final = ("rollup_hourly", "run_hourly")
+DAY_TABLES: Final = (*FACT_TABLES, *ROLLUP_TABLES)
 
-TIME_COLUMN: Final = {"check_result": "checked_at", "ping": "pinged_at", "rollup_hourly": "hour"}
+TIME_COLUMN: Final = {"check_result": "checked_at", "ping": "pinged_at", "rollup_hourly": "hour", "run_hourly": "hour"}
 
 ENSURE: Final = "SELECT ensure_day_partitions(%(parent)s, %(day)s::date, 1)"
 
@@ -30,7 +31,8 @@ SIZES: Final = """
     UNION ALL
     SELECT 'pings', coalesce(sum(pg_total_relation_size(relid)), 0)::bigint FROM pg_partition_tree('ping')
     UNION ALL
-    SELECT 'rollups', (SELECT coalesce(sum(pg_total_relation_size(relid)), 0) FROM pg_partition_tree('rollup_hourly'))::bigint
+    SELECT 'rollups', (SELECT coalesce(sum(pg_total_relation_size(relid)), 0)
+                       FROM unnest(ARRAY['rollup_hourly', 'run_hourly']) AS parent, pg_partition_tree(parent::regclass))::bigint
                       + pg_total_relation_size('rollup_daily')
     UNION ALL
     SELECT 'database', pg_database_size(current_database())

@@ -182,10 +182,15 @@ def from_facts(
 
 def from_rollups(connection: Connection, monitor_id: int, days: Sequence[Span], hours: Sequence[Span]) -> Tally:
     """What the rollups of whole days (one span at most) and whole hours (two at most) say about one monitor."""
+    row = connection.execute(STORED, {"monitor_id": monitor_id, **pieces_as_parameters(days, hours)}).fetchone()
+    return _tally(row) if row else Tally()
+
+
+def pieces_as_parameters(days: Sequence[Span], hours: Sequence[Span]) -> dict[str, Any]:
+    """Whole days (one span at most) and whole hours (two at most) as parameters of a statement that reads rollups."""
     [day] = days or [EMPTY]
     first, second = [*hours, EMPTY, EMPTY][:2]
-    parameters = {
-        "monitor_id": monitor_id,
+    return {
         "day_from": day.start.date(),
         "day_to": day.end.date(),
         "from_1": first.start,
@@ -193,8 +198,6 @@ def from_rollups(connection: Connection, monitor_id: int, days: Sequence[Span], 
         "from_2": second.start,
         "to_2": second.end,
     }
-    row = connection.execute(STORED, parameters).fetchone()
-    return _tally(row) if row else Tally()
 
 
 def _tally(row: Sequence[Any]) -> Tally:

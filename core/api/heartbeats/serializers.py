@@ -208,7 +208,14 @@ class PingAnswer(Answer[Ping]):
     method = serializers.CharField()
     source_ip = serializers.CharField()
     user_agent = serializers.CharField()
+    rid = serializers.UUIDField(allow_null=True, help_text="The run id that the job sent.")
+    started_at = serializers.DateTimeField(allow_null=True, help_text="When the run began that this ping ended.")
+    duration_s = serializers.SerializerMethodField(help_text="How long that run took.")
+    due_at = serializers.DateTimeField(allow_null=True, help_text="When this success was expected, of one that was.")
     body_size = serializers.IntegerField(help_text="Bytes that the job sent.")
     body_truncated = serializers.BooleanField(help_text="Whether only the beginning of the body was kept.")
     body_lost = serializers.BooleanField(help_text="Whether that is so because its place was out of reach.")
-    rid = serializers.UUIDField(allow_null=True, help_text="Run id that the job sent.")
+
+    def get_duration_s(self, ping: Ping) -> float | None:
+        """How long the run took that this ping ended; null where its start was not seen."""
+        return (ping.pinged_at - ping.started_at).total_seconds() if ping.started_at else None

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from core.api.heartbeats.statistics_views import StatisticsView
 from core.api.heartbeats.views import HeartbeatViews, PingBodyByIdView, PingBodyView, PingViews, PreviewView
 from core.api.uptime.views import HeartbeatUptimeView
 
@@ -16,4 +17,5 @@ urlpatterns = [
     path("<uuid:id>/pings/", PingViews.as_view({"get": "list"})),
     path("<uuid:id>/pings/<int:sequence>/body/", PingBodyView.as_view()),
     path("<uuid:id>/pings/<uuid:ping_id>/body/", PingBodyByIdView.as_view()),
+    path("<uuid:id>/statistics/", StatisticsView.as_view()),
 ]

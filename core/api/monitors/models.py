@@ -228,7 +228,10 @@ class CheckResult(models.Model):
 
 
 class Ping(models.Model):
-    """One ping of a heartbeat. Partitioned by day on `pinged_at`; its body stays at the edge."""
+    """One ping of a heartbeat. Partitioned by day on `pinged_at`; its body stays at the edge.
+
+    `rid` is the run id that the job sent, `started_at` the start of the run that this ping ends, `due_at` when a success was expected.
+    """
 
     pk = models.CompositePrimaryKey("id", "pinged_at")
     id = models.UUIDField()
@@ -244,6 +247,8 @@ class Ping(models.Model):
     body_truncated = models.BooleanField()
     body_lost = models.BooleanField(db_default=False)
     rid = models.UUIDField(null=True)
+    started_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
 
     class Meta:
         managed = False

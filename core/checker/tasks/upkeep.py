@@ -26,13 +26,8 @@ def update_prometheus_metrics() -> None:
 def cleanup_old_logs() -> None:
     """Make the partitions of the coming days and drop those past their retention."""
     with runtime().pool.connection() as connection:
-        kept = upkeep.keep_partitions(
-            connection,
-            datetime.now(UTC),
-            retention_days=runtime().settings.retention_days,
-            rollup_retention_days=runtime().settings.rollup_retention_days,
-        )
-    log.info("upkeep.partitions", made=kept.made, dropped=kept.dropped)
+        kept = upkeep.keep_partitions(connection, datetime.now(UTC), runtime().settings.retention)
+    log.info("upkeep.partitions", made=kept.made, dropped=kept.dropped, archived=kept.archived)
 
 
 @app.task(name="aggregate_metrics")

@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from core.api.monitors.models import HeartbeatState, Monitor
+from core.flows.rollups import aggregate
 from tests.integration.api.calls import fields, problem
 from tests.integration.api.conftest import Caller, Edge
 
@@ -181,3 +182,57 @@ def test_others_find_nothing_behind_any_address(alice: Caller, bob: Caller) -> N
     for method, path in [("get", ""), ("patch", ""), ("delete", ""), ("post", "pause/"), ("post", "resume/"), ("get", "pings/")]:
         problem(getattr(bob.client, method)(address + path, format="json"), "not-found")
     problem(alice.client.get(f"/api/v1/websites/{beat['id']}/"), "not-found")
+
+
+def test_a_ping_tells_of_its_run(alice: Caller) -> None:
+    beat = create(alice)
+    [ping_id] = insert_pings(beat, 1)
+    rid, at = uuid4(), timezone.now().replace(microsecond=0)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE ping SET rid = %s, pinged_at = %s, started_at = %s, due_at = %s", [rid, at, at - timedelta(seconds=90.5), at]
+        )
+    [ping] = alice.client.get(f"/api/v1/heartbeats/{beat['id']}/pings/").json()["results"]
+    assert (ping["id"], ping["rid"], ping["duration_s"]) == (str(ping_id), str(rid), 90.5)
+    assert ping["due_at"] == ping["at"]
+
+
+def test_statistics_of_a_heartbeat_without_pings_are_empty(alice: Caller) -> None:
+    answer = alice.client.get(f"/api/v1/heartbeats/{create(alice)['id']}/statistics/").json()
+    assert [window["window"] for window in answer["windows"]] == ["24h", "7d", "30d"]
+    for window in answer["windows"]:
+        assert (window["successes"], window["failures"], window["run_time_s"], window["drift_s"]) == (0, 0, None, None)
+
+
+def test_statistics_are_over_three_windows(alice: Caller, bob: Caller) -> None:
+    """A run of a second more than the one before it, every three hours, each five seconds late; two of every day are in no window."""
+    beat = create(alice, period_s=10_800)
+    monitor, now = Monitor.objects.get(uid=beat["id"]), timezone.now()
+    Monitor.objects.filter(pk=monitor.pk).update(created_at=now - timedelta(days=60))
+    ends = [(number + 1, now - timedelta(minutes=90, hours=3 * number)) for number in range(400)]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO ping (id, monitor_id, sequence, pinged_at, kind, method, source_ip, user_agent, body_size, body_truncated,
+                started_at, due_at)
+            VALUES (gen_random_uuid(), %s, %s, %s, 'success', 'GET', '', '', 0, false, %s, %s)""",
+            [(monitor.pk, -n, at, at - timedelta(seconds=n), at - timedelta(seconds=5)) for n, at in ends],
+        )
+    address = f"/api/v1/heartbeats/{beat['id']}/statistics/"
+    by_pings = alice.client.get(address).json()
+    assert [window["successes"] for window in by_pings["windows"]] == [8, 56, 240]
+    day, _, month = by_pings["windows"]
+    assert {name: day["run_time_s"][name] for name in ("count", "min", "mean", "max")} == {
+        "count": 8,
+        "min": 1,
+        "mean": 4.5,
+        "max": 8,
+    }
+    for percent, exact in ((50, 120), (90, 216), (99, 238)):
+        assert month["run_time_s"][f"p{percent}"] == pytest.approx(exact, rel=0.05)
+    assert {name: month["drift_s"][name] for name in ("count", "mean", "max")} == {"count": 240, "mean": 5, "max": 5}
+    assert month["drift_s"]["p95"] == pytest.approx(5, rel=0.05)
+    while aggregate(connection.connection, timezone.now(), limit=500).hours:
+        pass
+    assert alice.client.get(address).json()["windows"][2]["run_time_s"] == month["run_time_s"]
+    assert fields(alice.client.get(address, {"window": "24h"})) == {"window": "unknown_field"}
+    problem(bob.client.get(address), "not-found")
