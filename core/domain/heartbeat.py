@@ -195,22 +195,17 @@ def afresh(state: HeartbeatState, at: datetime) -> HeartbeatState:
 
 def _noted(state: HeartbeatState, ping: PingFact) -> HeartbeatState:
     """The facts of a ping, whatever it changes; the same in any order."""
-    noted = replace(
+    at, kind = ping.pinged_at, ping.kind
+    return replace(
         state,
         last_sequence=max(state.last_sequence, ping.sequence),
-        last_ping_at=later(state.last_ping_at, ping.pinged_at),
+        start_sequence=max(state.start_sequence, ping.sequence) if kind == "start" else state.start_sequence,
+        last_ping_at=later(state.last_ping_at, at),
+        last_success_at=later(state.last_success_at, at) if kind == "success" else state.last_success_at,
+        last_fail_at=later(state.last_fail_at, at) if kind == "fail" else state.last_fail_at,
+        last_start_at=later(state.last_start_at, at) if kind == "start" else state.last_start_at,
         pings=state.pings + 1,
     )
-    match ping.kind:
-        case "success":
-            return replace(noted, last_success_at=later(state.last_success_at, ping.pinged_at))
-        case "fail":
-            return replace(noted, last_fail_at=later(state.last_fail_at, ping.pinged_at))
-        case "start":
-            started = max(state.start_sequence, ping.sequence)
-            return replace(noted, start_sequence=started, last_start_at=later(state.last_start_at, ping.pinged_at))
-        case "log":
-            return noted
 
 
 def _passed_over(state: HeartbeatState, ping: PingFact) -> HeartbeatState:
@@ -245,10 +240,15 @@ def _judged(heartbeat: Heartbeat, ping: PingFact, too_fast: str | None) -> tuple
         state = replace(state, success_sequence=highest, failures=standing)
     else:
         state = with_failure(state, Failure(2 * ping.sequence, ping.pinged_at), heartbeat.schedule)
-    if ping.sequence > state.verdict_sequence:
-        state = replace(state, verdict_sequence=ping.sequence, anchor_at=later(state.anchor_at, ping.pinged_at))
     after = _state_after(state, ping, heartbeat.schedule)
-    state = replace(state, state=after, changed_at=state.changed_at if before is after else ping.pinged_at)
+    newest = ping.sequence > state.verdict_sequence
+    state = replace(
+        state,
+        state=after,
+        changed_at=state.changed_at if before is after else ping.pinged_at,
+        verdict_sequence=ping.sequence if newest else state.verdict_sequence,
+        anchor_at=later(state.anchor_at, ping.pinged_at) if newest else state.anchor_at,
+    )
     judged = replace(heartbeat, state=expecting(state, heartbeat.schedule))
     if before is MonitorState.DOWN and after is MonitorState.UP:
         return judged, CameUp(heartbeat.monitor, ping.pinged_at)

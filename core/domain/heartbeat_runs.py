@@ -45,6 +45,8 @@ class Runs:
 
     def ended_all(self, sequence: int) -> "Runs":
         """With an end without a run id."""
+        if not self.open:
+            return self
         return replace(self, open={key: run for key, run in self.open.items() if run.sequence > sequence})
 
     def ended_one(self, rid: str, sequence: int) -> "Runs":

@@ -174,8 +174,13 @@ def test_any_order_of_runs_ends_in_the_same_state(history: list[PingFact], rando
 
 @given(histories())
 def test_the_edge_knows_the_same_runs_as_open(history: list[PingFact]) -> None:
+    """But for a run without an id of a job whose ends have all had one: the edge takes any of them for its end."""
     heartbeat, _ = after(history)
-    assert heartbeat.state.runs.open == seen_at_edge(history).open_runs()
+    edge = seen_at_edge(history)
+    known = dict(heartbeat.state.runs.open)
+    if edge.end_sequence is None and edge.verdict and "" in known and known[""].sequence < edge.verdict.sequence:
+        del known[""]
+    assert edge.open_runs() == known
 
 
 @given(histories(), st.integers(0, 12), st.integers(0, 400))
