@@ -54,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     sync = edge_verbs.add_parser("sync", help="rebuild them; safe at any time")
     sync.set_defaults(run=lambda settings, _: commands.edge_sync(settings))
 
+    redrive = verbs.add_parser("redrive", help="messages that nobody could handle: count them, look at them, move them back")
+    redrive.add_argument("queue", nargs="?", choices=commands.QUEUES, help="move those of this queue; all are counted without it")
+    redrive.add_argument("--dry-run", action="store_true", help="show them and move nothing")
+    redrive.add_argument("--limit", type=int, default=commands.MOST_LETTERS, help="at most so many")
+    redrive.add_argument("--env", help="an installation on AWS (UPTIME_ENV), with the credentials of this shell")
+    redrive.set_defaults(run=commands.redrive)
+
     backup = verbs.add_parser("backup", help="write the database and its secrets to one file")
     backup.add_argument("file", type=Path)
     backup.set_defaults(run=lambda settings, options: commands.backup(settings, options.file))
