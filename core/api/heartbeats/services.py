@@ -11,10 +11,10 @@ from typing import Any
 from django.db import transaction
 
 from core.api import edge
-from core.api.accounts.models import Workspace
+from core.api.accounts.models import Workspace, new_id
 from core.api.heartbeats import rows, schedules
 from core.api.incidents.services import alerts_reconsider
-from core.api.monitors.models import Heartbeat, HeartbeatState, Monitor, MonitorKind
+from core.api.monitors.models import EdgeOrphan, Heartbeat, HeartbeatState, Monitor, MonitorKind
 from core.api.monitors.services import common_update, common_values, monitor_delete, monitor_save
 from core.domain import heartbeat_changes as rules
 
@@ -27,9 +27,12 @@ def heartbeat_create(*, workspace: Workspace, values: Mapping[str, Any], now: da
         Problem: the edge cannot be reached; nothing was created.
     """
     settings = schedules.new_columns(values, now)
+    uid = new_id()
+    EdgeOrphan.objects.create(heartbeat_id=uid, seen_at=now)  # committed first: whoever dies below leaves a note
     with transaction.atomic():
+        EdgeOrphan.objects.filter(heartbeat_id=uid).delete()
         monitor = Monitor.objects.create(
-            workspace=workspace, kind=MonitorKind.HEARTBEAT, created_at=now, **common_values(workspace.id, values)
+            uid=uid, workspace=workspace, kind=MonitorKind.HEARTBEAT, created_at=now, **common_values(workspace.id, values)
         )
         Heartbeat.objects.create(monitor=monitor, **settings)
         HeartbeatState.objects.create(monitor=monitor)
@@ -84,7 +87,7 @@ def heartbeat_resume(*, monitor: Monitor, now: datetime) -> None:
 
 
 def heartbeat_delete(*, monitor: Monitor, now: datetime) -> None:
-    """Delete a heartbeat here, then at the edge. What is left there when the edge does not answer, `edge sync` removes."""
+    """Delete a heartbeat here, then at the edge. What is left there when the edge does not answer, `reconcile_edge` removes."""
     uid = monitor.uid
     monitor_delete(monitor=monitor, now=now)
     with edge.best_effort("heartbeat.left_at_edge", heartbeat_id=str(uid)):
