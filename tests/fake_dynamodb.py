@@ -259,8 +259,10 @@ def _single(tokens: list[str], asked: Mapping[str, Any], item: Item) -> bool:
     if first in ("attribute_exists", "attribute_not_exists"):
         _, name, _ = tokens.pop(0), tokens.pop(0), tokens.pop(0)
         return (_name(asked, name) in item) is (first == "attribute_exists")
-    operator, right = tokens.pop(0), _number(_value(asked, tokens.pop(0)))
-    left = _number(item.get(_name(asked, first), {}))
+    operator, wanted = tokens.pop(0), _value(asked, tokens.pop(0))
+    left, right = _number(item.get(_name(asked, first), {})), _number(wanted)
+    if operator == "=" and right is None:
+        return item.get(_name(asked, first)) == wanted
     if left is None or right is None:
         return False  # a comparison with an attribute that is not there does not hold
     return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right, "=": left == right}[operator]
