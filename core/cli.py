@@ -18,6 +18,8 @@ LONGEST_BODY = 1 << 20
 """Bytes of a body that the edge keeps at most; more is not even read."""
 
 LONGEST_S = 3600
+DEAD_LETTER_QUEUES = ("pings", "receipts", "alerts")
+MOST_LETTERS = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -176,6 +178,15 @@ def _box_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     edge_verbs = edge.add_subparsers(title="commands", metavar="COMMAND", required=True)
     sync = edge_verbs.add_parser("sync", help="rebuild them; safe at any time")
     sync.set_defaults(run=_on_the_box(lambda commands, settings, _: commands.edge_sync(settings)))
+
+    redrive = verbs.add_parser("redrive", help="messages that nobody could handle: count them, look at them, move them back")
+    redrive.add_argument(
+        "queue", nargs="?", choices=DEAD_LETTER_QUEUES, help="move those of this queue; all are counted without it"
+    )
+    redrive.add_argument("--dry-run", action="store_true", help="show them and move nothing")
+    redrive.add_argument("--limit", type=int, default=MOST_LETTERS, help="at most so many")
+    redrive.add_argument("--env", help="an installation on AWS (UPTIME_ENV), with the credentials of this shell")
+    redrive.set_defaults(run=_on_the_box(lambda commands, settings, options: commands.redrive(settings, options)))
 
     backup = verbs.add_parser("backup", help="write the database and its secrets to one file")
     backup.add_argument("file", type=Path)

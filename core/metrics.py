@@ -91,6 +91,12 @@ API_AUTH_ATTEMPTS = Counter("uptime_api_auth_attempts_total", "Attempts to authe
 SUBSCRIPTION_TIER = Gauge("uptime_subscription_tier", "1 for the tier that a user has.", ("user_id", "tier"))
 STORAGE_USAGE = Gauge("uptime_storage_usage_bytes", "Bytes on disk.", ("data_type",))
 
+# --- our own edge ---------------------------------------------------------------------------------------------------
+HEARTBEAT_UNKNOWN = Counter("uptime_heartbeat_unknown_total", "Deadlines that passed while our own edge had a gap.")
+EDGE_PROVED = Gauge("uptime_edge_proved_timestamp", "Unix time of the last ping of our own that our public address took.")
+EDGE_GAP_SECONDS = Counter("uptime_edge_gap_seconds_total", "Seconds in which pings may not have come in because of us.")
+EDGE_RECONCILED = Counter("uptime_edge_reconciled_total", "Items at the edge that were missing or left over.", ("action",))
+
 
 def catalogue() -> dict[str, tuple[str, ...]]:
     """Every metric of this project, by its exposed name, with its labels in order."""

@@ -22,7 +22,7 @@ from core.local import secrets, state
 from core.local.process import BOX_MARKER
 
 PORTS_OF_A_BOX = 11
-NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "PUBLIC_URL", "PING_URL", "DJANGO_SETTINGS_MODULE")
+NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "PUBLIC_URL", "PING_URL", "CANARY_PING_S", "DJANGO_SETTINGS_MODULE")
 """What tests.environment sets for tests in this process would lead a box elsewhere."""
 
 

@@ -24,6 +24,7 @@ FORCED = {
     "AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws_socket.getsockname()[1]}",
     "CANARY_URLS": "none",
     "CANARY_NAMES": "none",
+    "CANARY_PING_S": "0",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "eu-west-1",

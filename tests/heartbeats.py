@@ -12,8 +12,10 @@ from tests.websites import make_workspace
 PERIOD_S, GRACE_S = 3600, 300
 
 
-def make_heartbeat(connection: psycopg.Connection, now: datetime, name: str = "backup") -> UUID:
-    """A new heartbeat in a workspace of its own: every 1 h, grace 5 min; returns its public id."""
+def make_heartbeat(
+    connection: psycopg.Connection, now: datetime, name: str = "backup", *, period_s: int = PERIOD_S, grace_s: int = GRACE_S
+) -> UUID:
+    """A new heartbeat in a workspace of its own, every 1 h, grace 5 min unless told otherwise; returns its public id."""
     uid = uuid4()
     row = connection.execute(
         """
@@ -25,7 +27,7 @@ def make_heartbeat(connection: psycopg.Connection, now: datetime, name: str = "b
     assert row
     connection.execute(
         "INSERT INTO heartbeat (monitor_id, period_s, grace_s, config_version) VALUES (%s, %s, %s, 1)",
-        (row[0], PERIOD_S, GRACE_S),
+        (row[0], period_s, grace_s),
     )
     connection.execute("INSERT INTO heartbeat_state (monitor_id) VALUES (%s)", (row[0],))
     return uid

@@ -174,18 +174,19 @@ class HeartbeatTable:
             known = (HeartbeatItem.sk == STATE_SORT_KEY) & HeartbeatItem.creation.does_not_exist()
             return {UUID(item.pk) for item in HeartbeatItem.scan(known, consistent_read=True)}
 
-    def pending(self, now: datetime, older_than: timedelta, limit: int = 500) -> list[PendingPing]:
-        """Pings that the core should have stored by now, and that were not published again a moment ago.
+    def pending(self, now: datetime, older_than: timedelta, limit: int = 500, *, resting: bool = False) -> list[PendingPing]:
+        """Pings that the core should have stored by now, and (unless `resting`) that were not published again a moment ago.
 
         Raises:
             EdgeUnreachable: not all of them could be read.
         """
         late = PendingItem.pinged_at <= _ms(now - older_than)
         again = PendingItem.sweep_at.does_not_exist() | (PendingItem.sweep_at <= _ms(now))
+        wanted = late if resting else late & again
         found: list[PendingPing] = []
         with _reachable():
             for partition in pending_partitions():
-                for item in PendingItem.query(partition, filter_condition=late & again, consistent_read=True):
+                for item in PendingItem.query(partition, filter_condition=wanted, consistent_read=True):
                     found.append(PendingPing(UUID(item.sk), _at(item.pinged_at), item.detail))
                     if len(found) >= limit:
                         return found

@@ -66,6 +66,7 @@ beat_schedule: Final[dict[str, dict[str, Any]]] = {
     "check_due_heartbeats": {"task": "check_due_heartbeats", "schedule": Grid(4), "options": {"expires": 4.0}},
     "sweep_outbox": {"task": "sweep_outbox", "schedule": Grid(4), "options": {"expires": 4.0}},
     "sweep_pending_pings": {"task": "sweep_pending_pings", "schedule": Grid(30), "options": {"expires": 30.0}},
+    "reconcile_edge": {"task": "reconcile_edge", "schedule": crontab(hour="*/6", minute="41"), "options": {"expires": 3600}},
     "update_prometheus_metrics": {"task": "update_prometheus_metrics", "schedule": Grid(30), "options": {"expires": 30.0}},
     "aggregate_metrics": {
         "task": "aggregate_metrics",
@@ -80,5 +81,8 @@ beat_schedule: Final[dict[str, dict[str, Any]]] = {
         "options": {"expires": 12 * 3600},
     },
 }
+if _settings.canary_ping_s and _settings.ping_url:
+    _every = _settings.canary_ping_s
+    beat_schedule["watch_edge"] = {"task": "watch_edge", "schedule": Grid(_every), "options": {"expires": float(_every)}}
 """Every periodic task expires when its next run is due: after a gap nothing is done twice. How often websites are looked for, the fleet
 says itself (`core.checker.pace`); what stands here holds while it says nothing."""

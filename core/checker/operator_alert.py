@@ -1,5 +1,6 @@
 """One line for the operator when checks stop counting because of us, and one when they count again; never a line for each check."""
 
+from datetime import datetime
 from typing import Final
 
 from core.domain.outcomes import Outcome, Reason
@@ -37,3 +38,19 @@ class OperatorAlert:
         if self._began_at is not None and now - self._latest_at >= QUIET_S:
             log.warning("own_trouble.ended", seconds=round(self._latest_at - self._began_at, 1), checks_not_counted=self._results)
             self._began_at, self._results = None, 0
+
+
+class EdgeAlert:
+    """One line for the operator when nobody can be judged because DynamoDB does not answer, and one when it answers again."""
+
+    def __init__(self) -> None:
+        self._since: datetime | None = None
+
+    def see(self, now: datetime, *, unreachable: bool) -> None:
+        """Take note of how a tick of the detector went."""
+        if unreachable and self._since is None:
+            self._since = now
+            log.error("own_trouble.began", reason="edge_unreachable", detail="DynamoDB does not answer: no heartbeat is judged")
+        elif self._since is not None and not unreachable:
+            log.warning("own_trouble.ended", reason="edge_unreachable", seconds=round((now - self._since).total_seconds(), 1))
+            self._since = None

@@ -22,6 +22,7 @@ class CheckerSettings:
     `tasks` says which tasks a worker loads: all, or those of websites, where it takes nothing but checks.
     `max_in_flight` bounds the probes of one process; `lag_limit_s` is how late the probe loop may run before failures that slowness
     can explain stop counting; `drain_s` is how long a stopping worker lets probes finish. `metrics_port` 0 means no metrics.
+    Every `canary_ping_s` seconds our own `ping_url` is pinged; 0 for never.
     Of `canary_urls` (`http`, `https` or `tcp://host:port`) and `canary_names`, one that answers is proof that we work.
     `metrics_monitor_limit` bounds the monitors with series of their own in one process, 1 kB each.
     """
@@ -35,6 +36,8 @@ class CheckerSettings:
     ca_file: str | None
     canary_urls: tuple[str, ...]
     canary_names: tuple[str, ...]
+    ping_url: str | None
+    canary_ping_s: int
     tasks: str
     max_in_flight: int
     lag_limit_s: float
@@ -68,6 +71,8 @@ class CheckerSettings:
                 env.words("CANARY_URLS", "http://www.gstatic.com/generate_204,http://detectportal.firefox.com/success.txt")
             ),
             canary_names=_canaries(env.words("CANARY_NAMES", "www.gstatic.com,detectportal.firefox.com")),
+            ping_url=_ping_url(env),
+            canary_ping_s=env.integer("CANARY_PING_S", 30, high=3600),
             tasks=_tasks(env.text("WORKER_TASKS", ALL_TASKS)),
             max_in_flight=env.integer("MAX_IN_FLIGHT", 2000, low=1, high=100_000),
             lag_limit_s=env.number("LAG_LIMIT_S", 0.5, low=0.05, high=60),
@@ -86,6 +91,11 @@ class CheckerSettings:
             metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
             metrics_monitor_limit=env.integer("METRICS_MONITOR_LIMIT", 5000, high=1_000_000),
         )
+
+
+def _ping_url(env: Env) -> str | None:
+    """A checker that does not know the public address of pings cannot watch it."""
+    return env.url("PING_URL") if env.optional_text("PING_URL") else None
 
 
 def _tasks(word: str) -> str:

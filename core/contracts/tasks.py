@@ -19,6 +19,8 @@ QUEUE_OF: Final[dict[str, str]] = {
     "handle_alert": ALERTS,
     "sweep_outbox": ALERTS,
     "sweep_pending_pings": DEFAULT,
+    "watch_edge": DEFAULT,
+    "reconcile_edge": DEFAULT,
     "update_prometheus_metrics": DEFAULT,
     "cleanup_old_logs": DEFAULT,
     "aggregate_metrics": DEFAULT,

@@ -3,12 +3,13 @@
 Pings at the edge that we have not processed only postpone; the state itself changes in `core.domain.heartbeat.step`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from core.domain.edge_gaps import Gap, touched
 from core.domain.heartbeat import (
     Failure,
     Heartbeat,
@@ -21,9 +22,10 @@ from core.domain.heartbeat import (
     with_failure,
 )
 from core.domain.heartbeat_runs import NO_RUNS, WITHOUT_ID, Run, Runs
-from core.domain.heartbeat_schedule import Schedule
+from core.domain.heartbeat_schedule import EARLY_AT_MOST, EARLY_SHARE, Schedule
 from core.domain.heartbeat_words import why_hung, why_late
 from core.domain.outcomes import MonitorState, Reason
+from core.domain.recurrence import Period
 from core.domain.transitions import WentDown
 
 MARGIN: Final = timedelta(seconds=3)
@@ -113,6 +115,50 @@ class Missed:
     transition: WentDown | None
     window_from: datetime
     window_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The deadline passed in silence, but the ping may have met a `gap` of ours. `heartbeat` is the state to store, armed anew."""
+
+    heartbeat: Heartbeat
+    gap: Gap
+
+
+def is_behind(heartbeat: Heartbeat, edge: EdgeState) -> bool:
+    """Whether the edge has a ping of this heartbeat that is on its way to us: its state changes when that is stored."""
+    stamps = [stamp.sequence for stamp in (edge.success, edge.fail, edge.start) if stamp]
+    return max([*stamps, *(run.sequence for run in edge.runs.values())], default=0) > heartbeat.state.last_sequence
+
+
+def excuse(heartbeat: Heartbeat, missed: Missed, gaps: Sequence[Gap]) -> Unknown | None:
+    """What becomes of a missed heartbeat whose ping may have met one of `gaps`; None where it met none.
+
+    What comes after the gap is expected as after a ping at its end: whatever the rhythm of a job, it pings once in any period.
+    """
+    gap = touched(gaps, window_from(heartbeat, missed), missed.window_until)
+    return Unknown(rearmed(heartbeat, gap.ended_at), gap) if gap else None
+
+
+def window_from(heartbeat: Heartbeat, missed: Missed) -> datetime:
+    """Since when the ping could have come that is missing.
+
+    Times of a cron are known. A period counts from the last ping, and that may have been late by the grace: so the next may be early
+    by as much, and by a little more. After a first success, one that ended an outage, or a gap, nothing is known of the rhythm.
+    """
+    state, schedule, begin = heartbeat.state, heartbeat.schedule, missed.window_from
+    if state.due_at and begin > state.due_at + schedule.grace:  # a run that began later stands for the ping that was due
+        begin = state.due_at - schedule.early_for(state.due_at)
+    if isinstance(schedule.recurrence, Period):
+        begin -= schedule.grace + min(timedelta(seconds=schedule.recurrence.seconds) * EARLY_SHARE, EARLY_AT_MOST)
+        if state.anchor_at and not _has_rhythm(state):
+            begin = min(begin, state.anchor_at)
+    return max(begin, state.anchor_at) if state.anchor_at else begin
+
+
+def _has_rhythm(state: HeartbeatState) -> bool:
+    """Whether what is expected counts from a success that followed another one."""
+    return state.anchor_at == state.last_success_at and (state.changed_at is None or state.anchor_at != state.changed_at)
 
 
 def judge(heartbeat: Heartbeat, edge: EdgeState, now: datetime) -> Postponed | Missed:

@@ -23,12 +23,13 @@ class HeartbeatSeries:
         self._incidents = IncidentSeries()
 
     def count(self, applied: Applied) -> None:
-        """Count pings, missed deadlines, outages and recoveries."""
+        """Count pings, missed and excused deadlines, outages and recoveries."""
         with self._lock:
             for counted in applied.pings:
                 self._ping(counted.heartbeat.monitor, counted.ping.kind)
         for transition in applied.transitions:
             self._count(transition)
+        metrics.HEARTBEAT_UNKNOWN.inc(len(applied.unknown))
         for monitor, downtime in applied.downtimes:
             self._incidents.lasted(monitor, downtime)
 

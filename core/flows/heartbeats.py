@@ -1,7 +1,7 @@
-"""From pings to the state of heartbeats, and from silence to a missed one.
+"""From pings to the state of heartbeats (`core.flows.silence` judges those from which none comes).
 
 Invariants: a ping counts once, because only the transaction that inserts it applies it; a state changes under its row lock, together with
-the incident, alert and event that follow; the detector changes nothing whose deadline has moved since it looked.
+the incident, alert and event that follow.
 """
 
 from collections import defaultdict
@@ -11,26 +11,18 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from core.adapters.database import Connection, Pool
+from core.adapters.database import Connection
 from core.adapters.event_bus import EventBus
-from core.adapters.heartbeat_table import EdgeUnreachable, HeartbeatTable
+from core.adapters.heartbeat_table import HeartbeatTable
 from core.adapters.store import heartbeats as store
 from core.adapters.store.outbox import OutboxEvent
 from core.contracts.events import Detail, HeartbeatPinged
 from core.domain import heartbeat as rules
 from core.domain.heartbeat import Heartbeat, PingFact
-from core.domain.heartbeat_watch import MARGIN, Missed, Postponed, Projection, judge, rearmed
 from core.domain.transitions import CameUp, MonitorRef, Transition
 from core.flows.heartbeat_creation import create_missing
 from core.flows.heartbeat_statistics import due_times
 from core.flows.incidents import record_transitions
-from core.logs import get_logger
-
-log = get_logger(__name__)
-
-DUE_LIMIT: Final = 1000
-DUE_ROUNDS: Final = 20
-"""After so many times the limit the next tick goes on."""
 
 SWEEP_AFTER: Final = timedelta(seconds=30)
 """How long a ping may be on its way before it is published again."""
@@ -48,7 +40,8 @@ class Counted:
 class Applied:
     """What a flow did. After the commit: kick `alert_ids`, and count the rest (`core.flows.heartbeat_metrics`).
 
-    `downtimes` are the lengths of the outages that ended; `judged` says how many heartbeats the detector is done with for now.
+    `downtimes` are the lengths of the outages that ended; `judged` says how many heartbeats the detector has looked at,
+    `unknown` whose silence proves nothing, because our edge had a gap.
     """
 
     alert_ids: list[UUID] = field(default_factory=list)
@@ -56,6 +49,8 @@ class Applied:
     transitions: list[Transition] = field(default_factory=list)
     downtimes: list[tuple[MonitorRef, timedelta]] = field(default_factory=list)
     judged: int = 0
+    unknown: list[MonitorRef] = field(default_factory=list)
+    edge_unreachable: bool = False
 
     def add(self, other: "Applied") -> "Applied":
         """Both together."""
@@ -65,6 +60,8 @@ class Applied:
             self.transitions + other.transitions,
             self.downtimes + other.downtimes,
             self.judged + other.judged,
+            self.unknown + other.unknown,
+            self.edge_unreachable or other.edge_unreachable,
         )
 
 
@@ -90,26 +87,6 @@ def apply_pings(connection: Connection, pings: Sequence[Detail[HeartbeatPinged]]
         alert_ids = _record(connection, transitions, now)
     after = {h.monitor.uid: h for h in changed}
     return Applied(alert_ids, [Counted(after[ping.heartbeat_id], ping) for ping in new], transitions, downtimes)
-
-
-def judge_due(pool: Pool, table: HeartbeatTable, now: datetime, limit: int = DUE_LIMIT) -> Applied:
-    """Judge every heartbeat whose deadline has passed, `limit` in each transaction. An unreachable edge judges nobody."""
-    applied = Applied()
-    for _ in range(DUE_ROUNDS):
-        with pool.connection() as connection:
-            overdue = store.due(connection, now - MARGIN, limit)
-        part = _judge(pool, table, overdue, now)
-        applied = applied.add(part)
-        if len(overdue) < limit or not part.judged:
-            break
-    return applied
-
-
-def judge_one(pool: Pool, table: HeartbeatTable, uid: UUID, now: datetime) -> Applied:
-    """Judge one heartbeat, if its deadline has passed."""
-    with pool.connection() as connection:
-        overdue = store.due_one(connection, uid, now - MARGIN)
-    return _judge(pool, table, overdue, now)
 
 
 def realign(connection: Connection, now: datetime, jump_s: float) -> int:
@@ -187,39 +164,6 @@ def _record(connection: Connection, transitions: Sequence[Transition], now: date
             rounds.append([])
         rounds[nth].append(transition)
     return [alert_id for part in rounds for alert_id in record_transitions(connection, part, now)]
-
-
-def _judge(pool: Pool, table: HeartbeatTable, overdue: Sequence[Heartbeat], now: datetime) -> Applied:
-    """Read the edge outside any transaction, then compare, judge and set in one."""
-    if not overdue:
-        return Applied()
-    try:
-        edge = table.latest(heartbeat.monitor.uid for heartbeat in overdue)
-        with pool.connection() as connection, connection.transaction():
-            unmoved = store.lock_unmoved(connection, overdue)
-            verdicts = [(h, judge(h, edge[h.monitor.uid], now)) for h in unmoved if h.monitor.uid in edge]
-            store.postpone(connection, [(h.monitor.id, v.due_at, v.deadline_at) for h, v in verdicts if isinstance(v, Postponed)])
-            missed = [verdict for _, verdict in verdicts if isinstance(verdict, Missed)]
-            lost = _made_anew(table, [h for h in unmoved if h.monitor.uid not in edge], now)
-            store.save(connection, [*(verdict.heartbeat for verdict in missed), *lost])
-            transitions: list[Transition] = [verdict.transition for verdict in missed if verdict.transition]
-            alert_ids = record_transitions(connection, transitions, now)
-    except EdgeUnreachable as error:
-        log.warning("heartbeat.edge_unreachable", overdue=len(overdue), error=str(error))
-        return Applied()
-    return Applied(alert_ids, transitions=transitions, judged=len(overdue))
-
-
-def _made_anew(table: HeartbeatTable, lost: Sequence[Heartbeat], now: datetime) -> list[Heartbeat]:
-    """New expectations for heartbeats without an item at the edge: their pings ended in 404, which is our fault and not theirs.
-
-    Their items are made anew while their rows are locked, so that a deletion waits and then removes them again.
-    """
-    if not lost:
-        return []
-    log.error("heartbeat.lost_at_edge", heartbeats=[str(h.monitor.uid) for h in lost])
-    table.rebuild(Projection(h.monitor.uid, h.monitor.workspace_id, h.config_version, h.state) for h in lost)
-    return [rearmed(heartbeat, now) for heartbeat in lost]
 
 
 def _counted_from(heartbeat: Heartbeat, now: datetime) -> Heartbeat:

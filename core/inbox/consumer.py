@@ -54,7 +54,7 @@ class Consumer:
         failures = 0
         while not self._stopping.is_set():
             try:
-                self._turn()
+                self.turn()
                 failures = 0
             except QueueUnreachable as error:
                 failures += 1
@@ -65,7 +65,12 @@ class Consumer:
                 log.exception("inbox.turn_failed", queue=self._queue.name)
                 self._pause(failures)
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """One batch: receive, handle, delete what is done.
+
+        Raises:
+            QueueUnreachable: nothing was received.
+        """
         messages = self._queue.receive(limit=BATCH, wait_s=POLL_S, linger_s=LINGER_S)
         if messages:
             self._queue.delete(self._handled(messages))

@@ -1,14 +1,15 @@
 """What is done with the messages of each queue. The body of a message is a whole EventBridge event."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
 
 import msgspec
 
 from core.adapters.database import Pool
 from core.adapters.heartbeat_table import EdgeUnreachable, HeartbeatTable
 from core.adapters.queues import Message
-from core.adapters.task_queue import TaskQueue
 from core.contracts.events import Detail, HeartbeatPinged, decode
 from core.flows import alert_metrics
 from core.flows.alerts import apply_receipt
@@ -28,14 +29,35 @@ class Envelope(msgspec.Struct, frozen=True):
     detail: msgspec.Raw
 
 
+class AlertKicks(Protocol):
+    """Who routes alerts (`core.adapters.task_queue.TaskQueue`)."""
+
+    def kick_alerts(self, alert_ids: Sequence[UUID]) -> None:
+        """Have them routed soon; one that is lost is found by a sweep."""
+        ...
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
 class PingHandler:
     """Stores pings, then forgets their pending markers."""
 
-    def __init__(self, pool: Pool, table: HeartbeatTable, tasks: TaskQueue, series: HeartbeatSeries) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        table: HeartbeatTable,
+        tasks: AlertKicks,
+        series: HeartbeatSeries,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._pool = pool
         self._table = table
         self._tasks = tasks
         self._series = series
+        self._clock = clock
 
     def __call__(self, messages: Sequence[Message]) -> None:
         """One transaction for the whole batch.
@@ -46,7 +68,7 @@ class PingHandler:
         """
         pings = [_ping(message) for message in messages]
         with self._pool.connection(CONNECTION_TIMEOUT_S) as connection:
-            applied = apply_pings(connection, pings, datetime.now(UTC))
+            applied = apply_pings(connection, pings, self._clock())
         self._tasks.kick_alerts(applied.alert_ids)
         self._series.count(applied)
         log.info("inbox.pings", received=len(pings), stored=len(applied.pings), changes=len(applied.transitions))

@@ -1,5 +1,6 @@
 """The verbs of the `uptimemonitor` command. Each returns an exit status."""
 
+import argparse
 import os
 import time
 from dataclasses import asdict
@@ -90,6 +91,27 @@ def edge_sync(settings: BoxSettings) -> int:
     with open_pool(described.database_url, application="edge-sync", size=1) as pool:
         counts = edge.sync(pool, Names(ENVIRONMENT), REGION)
     terminal.show_sync(asdict(counts))
+    return 0
+
+
+def redrive(settings: BoxSettings, options: argparse.Namespace) -> int:
+    """Count dead letters, show them, or move them back."""
+    if options.env is None:
+        _require_running(settings)
+        os.environ.update(box.environ(_describe(settings), os.environ))  # the AWS clients read it
+    from core.local import redrive as letters  # noqa: PLC0415  (boto3: 0.3 s that only this command needs)
+
+    found = letters.dead_letters(Names(options.env or ENVIRONMENT), os.environ.get("AWS_DEFAULT_REGION", REGION))
+    try:
+        if options.queue is None:
+            terminal.show_letter_counts({noun: queue.count() for noun, queue in found.items()})
+        elif options.dry_run:
+            terminal.show_letters(found[options.queue].look(options.limit))
+        else:
+            terminal.say(f"Moved {found[options.queue].move_back(options.limit)} back to {options.queue}.")
+    except letters.QueueUnreachable as error:
+        terminal.complain(f"error: {error}")
+        return 1
     return 0
 
 

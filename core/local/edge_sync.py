@@ -61,7 +61,7 @@ def sync(pool: Pool, names: Names, region: str) -> Counts:
     _wait_for_transactions(pool)
     projections, channels = _read(pool)
     _remove_names(pool, ping_names, projections, [name for name in slugs if name.heartbeat_id not in created], keys)
-    lost_heartbeats = known_heartbeats - {projection.uid for projection in projections}
+    lost_heartbeats = known_heartbeats - {projection.uid for projection in projections} - {_canary(pool)}
     lost_channels = known_channels - {channel.id for channel in channels}
     for uid in lost_heartbeats:
         _log.warning("edge.orphan_removed", heartbeat_id=str(uid))
@@ -88,6 +88,11 @@ def restore(pool: Pool, names: Names, region: str, living: Sequence[Entry]) -> t
 def _read(pool: Pool) -> tuple[list[Projection], list[edge.ChannelRow]]:
     with pool.connection() as connection:
         return edge.projections(connection), edge.channels(connection)
+
+
+def _canary(pool: Pool) -> UUID:
+    with pool.connection() as connection:
+        return edge.canary_id(connection)
 
 
 def _project(

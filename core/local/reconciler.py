@@ -5,6 +5,7 @@ Running again is idempotent by ping id: the Lambda records a ping once, the core
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from itertools import batched, islice
 from uuid import UUID
@@ -39,6 +40,7 @@ class Reconciler:
         self._pool = pool
         self._now = now
         self._pauses: dict[UUID, tuple[datetime, float]] = {}
+        self._canary_id: UUID | None = None
 
     def run_until(self, stop: threading.Event) -> None:
         """A round every few seconds until `stop` is set; a database or a disk that is away is tried again."""
@@ -54,7 +56,7 @@ class Reconciler:
         waiting = self._runner.waiting()
         missing: list[Waiting] = []
         for batch in batched(self._journal.living(), BATCH, strict=False):
-            stored = self._stored(batch)
+            stored = self._stored(batch) | self._from_canary(batch, waiting)
             self._journal.settle(list(stored))
             missing += [entry for entry in batch if entry.id not in stored and entry.id not in waiting]
             if not stored:
@@ -65,6 +67,13 @@ class Reconciler:
         times = [entry.received_ms for entry in batch]
         with self._pool.connection(timeout=PAUSE_S) as connection:
             return edge.stored_pings(connection, [entry.id for entry in batch], _moment(min(times)), _moment(max(times)))
+
+    def _from_canary(self, batch: Sequence[Waiting], waiting: AbstractSet[UUID]) -> set[UUID]:
+        """The pings of our own canary that the Lambda has taken: nobody stores them."""
+        if self._canary_id is None:
+            with self._pool.connection(timeout=PAUSE_S) as connection:
+                self._canary_id = edge.canary_id(connection)
+        return {entry.id for entry in batch if entry.heartbeat == self._canary_id and entry.id not in waiting}
 
     def _run_again(self, missing: Sequence[Waiting]) -> None:
         due = list(islice(self._due(missing), AGAIN_LIMIT))

@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from core.local.home import Home
 from core.local.secrets import DEMO_EMAIL, BoxSecrets
@@ -11,6 +12,10 @@ from core.local.settings import BoxSettings
 from core.local.state import BoxState, Phase
 from core.local.status import BoxStatus, urls
 
+if TYPE_CHECKING:  # it brings boto3
+    from core.adapters.dead_letters import DeadLetter
+
+BODY_SHOWN = 200
 LABELS = {"REST API": "api", "OpenAPI": "schema", "Health": "health", "Metrics": "metrics", "Pings": "ping", "Mail": "mail"}
 SMALL = "One box is for development, evaluation and small installations: up to about 10 pings a second."
 
@@ -113,6 +118,22 @@ def show_status(status: BoxStatus) -> None:
 def show_sync(counts: Mapping[str, int]) -> None:
     """What an `edge sync` found and did."""
     say(", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
+
+
+def show_letter_counts(counts: Mapping[str, int]) -> None:
+    """How many dead letters each queue has."""
+    for noun, count in counts.items():
+        say(f"{noun:<9} {count:>6}")
+    if any(counts.values()):
+        say("`uptimemonitor redrive QUEUE --dry-run` shows them, without --dry-run it moves them back.")
+
+
+def show_letters(letters: "Sequence[DeadLetter]") -> None:
+    """One line for each, and the beginning of what it says."""
+    for letter in letters:
+        say(f"{letter.message_id}  sent {letter.sent_at:%Y-%m-%d %H:%M:%S} UTC, received {letter.received} times")
+        say(f"    {letter.body[:BODY_SHOWN]}")
+    say(f"{len(letters)} shown, none moved.")
 
 
 def show_step(at: datetime, since_outage_s: float | None, text: str) -> None:

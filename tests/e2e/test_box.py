@@ -19,6 +19,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from core.local import lock
+from core.local.journal import read_living
 from tests.box import RunningBox, Site, open_folder
 from tests.processes import wait_until
 
@@ -203,6 +204,17 @@ def test_a_missed_heartbeat_reaches_people_once_and_so_does_its_ping(box: Runnin
     assert types_of(alerts_about(site, webhook, heartbeat)) == ["alert.down", "alert.recovered"]
     assert [subject.split(":")[0] for subject in subjects_about(box, "Nightly")] == ["DOWN", "UP"]
     assert [ping["kind"] for ping in box.get(f"heartbeats/{heartbeat}/pings/")["results"]] == ["success", "success"]
+
+
+def test_the_box_pings_itself_and_its_journal_forgets_that(box: RunningBox) -> None:
+    proved = re.compile(r"^uptime_edge_proved_timestamp (?!0\.0)", re.MULTILINE)
+    metrics = f"http://127.0.0.1:{box.port_base + 7}/metrics"
+    wait_until(
+        lambda: bool(proved.search(httpx.get(metrics, trust_env=False, follow_redirects=True).text)),
+        what="a ping of our own that was taken",
+        timeout_s=60,
+    )
+    wait_until(lambda: read_living(box.home / "journal") == [], what="an empty journal", timeout_s=30)
 
 
 def test_edge_sync_finds_nothing_to_do(box: RunningBox) -> None:

@@ -23,7 +23,8 @@ from core.domain.heartbeat import HeartbeatState
 from core.domain.heartbeat_runs import WITHOUT_ID, Run, Runs
 from core.domain.heartbeat_watch import EdgeStamp, EdgeState, Projection
 from core.domain.transitions import CameUp, WentDown
-from core.flows.heartbeats import SWEEP_AFTER, apply_pings, judge_due, judge_one, sweep_pending
+from core.flows.heartbeats import SWEEP_AFTER, apply_pings, sweep_pending
+from core.flows.silence import Detector
 from tests.aws_stand_in import REGION, AwsStandIn
 from tests.fakes import FakeBus
 from tests.heartbeats import make_heartbeat, minutes, pinged
@@ -180,14 +181,14 @@ def test_silence_opens_an_incident_and_a_ping_ends_it(
     at_edge(uid, 1, success=NOON)
     apply_pings(connection, [pinged(uid, 1, NOON)], NOON)
     connection.commit()
-    assert judge_due(pool, table, NOON + minutes(65)).alert_ids == [], "the margin has not passed"
-    missed = judge_due(pool, table, NOON + minutes(66))
+    assert Detector(pool, table).judge_due(NOON + minutes(65)).alert_ids == [], "the margin has not passed"
+    missed = Detector(pool, table).judge_due(NOON + minutes(66))
     assert [type(transition) for transition in missed.transitions] == [WentDown]
     [incident] = connection.execute("SELECT began_at, detail, resolved_at FROM incident").fetchall()
     assert (incident[0], incident[2]) == (NOON + minutes(65), None)
     assert incident[1].startswith("expected at 13:00 UTC (every 1 h), grace 5 min, last ping 12:00")
     connection.commit()
-    assert judge_due(pool, table, NOON + minutes(99)).transitions == [], "missed once is missed"
+    assert Detector(pool, table).judge_due(NOON + minutes(99)).transitions == [], "missed once is missed"
     back = apply_pings(connection, [pinged(uid, 2, NOON + minutes(100))], NOON + minutes(100))
     assert ([type(transition) for transition in back.transitions], len(back.alert_ids)) == ([CameUp], 1)
     assert connection.execute("SELECT resolved_at FROM incident").fetchone() == (NOON + minutes(100),)
@@ -197,7 +198,7 @@ def test_a_newer_ping_at_the_edge_postpones(pool: Pool, table: HeartbeatTable, c
     at_edge(uid, 2, success=NOON + minutes(60))
     apply_pings(connection, [pinged(uid, 1, NOON)], NOON)
     connection.commit()
-    assert judge_one(pool, table, uid, NOON + minutes(66)).transitions == []
+    assert Detector(pool, table).judge_one(uid, NOON + minutes(66)).transitions == []
     state = state_of(connection, uid)
     assert (state["state"], state["deadline_at"], state["last_sequence"]) == ("up", NOON + minutes(125), 1)
 
@@ -231,7 +232,7 @@ def test_a_run_that_hangs_among_healthy_ones_is_found_unless_its_end_is_on_its_w
     assert state_of(connection, uid)["deadline_at"] == NOON + minutes(5), "as long as the grace"
     if ended_at_the_edge:
         edge_run(table, uid, RUN, "success")
-    applied = judge_due(pool, table, NOON + minutes(6))
+    applied = Detector(pool, table).judge_due(NOON + minutes(6))
     state = state_of(connection, uid)
     if ended_at_the_edge:
         assert (applied.transitions, state["state"], state["due_at"]) == ([], "up", NOON + minutes(64))
@@ -264,7 +265,7 @@ def test_a_ping_that_overtakes_the_verdict_wins(aws: AwsStandIn, pool: Pool, con
         with pool.connection() as own:
             apply_pings(own, [pinged(uid, 2, NOON + minutes(65.2))], NOON + minutes(66))
 
-    assert judge_due(pool, MovingTable(aws.names, REGION, ping_in_between), NOON + minutes(66)).transitions == []
+    assert Detector(pool, MovingTable(aws.names, REGION, ping_in_between)).judge_due(NOON + minutes(66)).transitions == []
     assert state_of(connection, uid)["state"] == "up"
 
 
@@ -279,7 +280,7 @@ def test_a_log_in_between_is_not_forgotten_by_the_verdict(
         with pool.connection() as own:
             apply_pings(own, [pinged(uid, 2, NOON + minutes(65), "log")], NOON + minutes(66))
 
-    assert len(judge_due(pool, MovingTable(aws.names, REGION, log_in_between), NOON + minutes(66)).transitions) == 1
+    assert len(Detector(pool, MovingTable(aws.names, REGION, log_in_between)).judge_due(NOON + minutes(66)).transitions) == 1
     assert (state_of(connection, uid)["state"], state_of(connection, uid)["pings"]) == ("down", 2)
 
 
@@ -287,7 +288,7 @@ def test_a_paused_heartbeat_is_not_judged(pool: Pool, table: HeartbeatTable, con
     apply_pings(connection, [pinged(uid, 1, NOON)], NOON)
     connection.execute("UPDATE monitor SET paused_at = %s WHERE uid = %s", (NOON + minutes(1), uid))
     connection.commit()
-    assert judge_due(pool, table, NOON + minutes(999)).transitions == []
+    assert Detector(pool, table).judge_due(NOON + minutes(999)).transitions == []
 
 
 def test_an_unreachable_edge_judges_nobody(
@@ -299,7 +300,7 @@ def test_an_unreachable_edge_judges_nobody(
     away = HeartbeatTable(aws.names, REGION)
     with pytest.raises(EdgeUnreachable):
         away.latest([uid])
-    assert judge_due(pool, away, NOON + minutes(999)).transitions == []
+    assert Detector(pool, away).judge_due(NOON + minutes(999)).transitions == []
     assert state_of(connection, uid)["state"] == "up"
 
 
@@ -309,7 +310,7 @@ def test_a_heartbeat_that_the_edge_lost_is_made_anew_and_not_blamed(
     apply_pings(connection, [pinged(uid, 41, NOON)], NOON)
     connection.commit()
     now = NOON + minutes(70)
-    assert judge_due(pool, table, now).transitions == []
+    assert Detector(pool, table).judge_due(now).transitions == []
     assert state_of(connection, uid)["deadline_at"] == now + minutes(65)
     assert table.latest([uid])[uid].sequence > 41
 

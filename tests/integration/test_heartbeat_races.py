@@ -19,8 +19,9 @@ from core.contracts.heartbeat_table import HeartbeatItem
 from core.domain.heartbeat import Heartbeat, HeartbeatState, expecting
 from core.domain.heartbeat_runs import Run
 from core.domain.transitions import CameUp, WentDown
-from core.flows import heartbeats
-from core.flows.heartbeats import Applied, apply_pings, judge_due
+from core.flows import heartbeats, silence
+from core.flows.heartbeats import Applied, apply_pings
+from core.flows.silence import Detector
 from tests.aws_stand_in import REGION, AwsStandIn
 from tests.heartbeats import make_heartbeat, minutes, pinged
 from tests.waiting import blocked_backends
@@ -103,7 +104,7 @@ def test_a_ping_that_commits_while_the_detector_waits_for_its_row_wins(
     """The detector has seen the old deadline; the guard is on the deadline itself."""
     with pool.connection() as own, own.transaction():
         apply_pings(own, [pinged(uid, 2, NOON + minutes(65.5))], NOW)
-        detector = Thread(lambda: judge_due(pool, table, NOW))
+        detector = Thread(lambda: Detector(pool, table).judge_due(NOW))
         blocked_backends(database_url)
     applied: Applied = detector.result()
     assert (applied.transitions, counts(connection)) == ([], (0, 0, 0, 0))
@@ -127,8 +128,8 @@ def test_a_ping_that_waits_for_the_verdict_ends_the_outage(
         with pool.connection() as own:
             return apply_pings(own, [pinged(uid, 2, NOON + minutes(66))], NOW)
 
-    monkeypatch.setattr(heartbeats, "record_transitions", hold)
-    detector = Thread(lambda: judge_due(pool, table, NOW))
+    monkeypatch.setattr(silence, "record_transitions", hold)
+    detector = Thread(lambda: Detector(pool, table).judge_due(NOW))
     assert judged.wait(WAITED_S)
     late = Thread(ping)
     blocked_backends(str(pool.conninfo))
@@ -147,7 +148,7 @@ def test_a_detector_that_dies_in_the_middle_has_changed_nothing_and_the_next_one
     killed_after: str,
 ) -> None:
     """State, incident, alert and event are one transaction: its connection is killed after each step of it."""
-    module: Any = store if killed_after == "save" else heartbeats
+    module: Any = store if killed_after == "save" else silence
     step = getattr(module, killed_after)
 
     def die(own: Connection, *rest: Any) -> Any:
@@ -159,13 +160,13 @@ def test_a_detector_that_dies_in_the_middle_has_changed_nothing_and_the_next_one
     with monkeypatch.context() as dying:
         dying.setattr(module, killed_after, die)
         with pytest.raises(psycopg.OperationalError):
-            judge_due(pool, table, NOW)
+            Detector(pool, table).judge_due(NOW)
     assert counts(connection) == (0, 0, 0, 0)
     assert connection.execute("SELECT state, deadline_at FROM heartbeat_state").fetchone() == ("up", NOON + minutes(65))
     connection.commit()
-    assert len(judge_due(pool, table, NOW).alert_ids) == 1
+    assert len(Detector(pool, table).judge_due(NOW).alert_ids) == 1
     assert counts(connection) == (1, 1, 1, 1)
-    assert judge_due(pool, table, NOW + minutes(9)).alert_ids == []
+    assert Detector(pool, table).judge_due(NOW + minutes(9)).alert_ids == []
 
 
 def test_many_detectors_at_once_tell_once(pool: Pool, table: HeartbeatTable, connection: psycopg.Connection, uid: UUID) -> None:
@@ -173,7 +174,7 @@ def test_many_detectors_at_once_tell_once(pool: Pool, table: HeartbeatTable, con
 
     def judge() -> Applied:
         barrier.wait(WAITED_S)
-        return judge_due(pool, table, NOW)
+        return Detector(pool, table).judge_due(NOW)
 
     told = [detector.result().alert_ids for detector in [Thread(judge) for _ in range(4)]]
     assert sum(len(alerts) for alerts in told) == 1
@@ -187,13 +188,13 @@ def test_settings_that_change_while_the_detector_waits_are_the_ones_that_count(
     with pool.connection() as own, own.transaction():
         own.execute("SELECT FROM heartbeat_state FOR UPDATE")
         own.execute("UPDATE heartbeat SET failure_threshold = 2, config_version = 2")
-        detector = Thread(lambda: judge_due(pool, table, NOW))
+        detector = Thread(lambda: Detector(pool, table).judge_due(NOW))
         blocked_backends(database_url)
     assert detector.result().transitions == []
     row = connection.execute("SELECT state, due_at, jsonb_array_length(failures) FROM heartbeat_state").fetchone()
     assert row == ("up", NOON + minutes(120), 1)
     connection.commit()
-    assert len(judge_due(pool, table, NOON + minutes(126)).alert_ids) == 1
+    assert len(Detector(pool, table).judge_due(NOON + minutes(126)).alert_ids) == 1
     began = connection.execute("SELECT began_at FROM incident").fetchone()
     assert began == (NOON + minutes(65),), "an outage begins with its first failure"
 

@@ -25,7 +25,7 @@ from core.contracts.events import encode
 from core.contracts.names import EVENT_SOURCE, Names
 from core.domain.heartbeat_watch import EdgeStamp, EdgeState
 from core.flows.heartbeat_metrics import HeartbeatSeries
-from core.flows.heartbeats import judge_due
+from core.flows.silence import Detector
 from core.inbox.consumer import BATCH, LINGER_S, Consumer
 from core.inbox.handlers import PingHandler
 from tests.fakes import FakeEvents, FakeHeartbeatTable, FakeQueue, FakeSqs
@@ -41,6 +41,20 @@ FAIL_EVERY = 50
 """One ping in so many says that the job failed; the next one of its heartbeat is the recovery."""
 
 DRAIN_TIMEOUT_S = 300.0
+HEALTHCHECKS_CPU_MS = (4.3, 17.6)
+"""CPU of a ping in Healthchecks (web and PostgreSQL) on a like machine, at its best and as it is shipped."""
+
+OTHERS = """
+WITH home AS (INSERT INTO workspace (id, name, created_at) VALUES (gen_random_uuid(), 'others', now()) RETURNING id),
+made AS (
+    INSERT INTO monitor (uid, workspace_id, kind, name, tags, updated_at)
+    SELECT gen_random_uuid(), home.id, 'heartbeat', 'other ' || n, '{}', now() FROM home, generate_series(1, %s) AS n RETURNING id
+), settings AS (
+    INSERT INTO heartbeat (monitor_id, period_s, grace_s, config_version) SELECT id, 3600, 300, 1 FROM made
+)
+INSERT INTO heartbeat_state (monitor_id, state, last_sequence, deadline_at)
+SELECT id, 'up', 1, now() + make_interval(secs => 3600 + id %% 3600) FROM made
+"""
 STAND_IN_PINGS = 30
 
 
@@ -53,10 +67,11 @@ class Load:
     alone: int
     handler_calls: int
     due: int
+    others: int
 
 
-FULL = Load(heartbeats=2000, pings=20_000, alone=2000, handler_calls=2000, due=10_000)
-QUICK = Load(heartbeats=500, pings=4000, alone=300, handler_calls=300, due=10_000)
+FULL = Load(heartbeats=2000, pings=20_000, alone=2000, handler_calls=2000, due=10_000, others=90_000)
+QUICK = Load(heartbeats=500, pings=4000, alone=300, handler_calls=300, due=10_000, others=90_000)
 
 
 @dataclass(frozen=True)
@@ -83,12 +98,24 @@ def run(quick: bool) -> dict[str, float]:
             "ping_handler_wall_ms": handler["wall_ms"],
             "sdk_call_cpu_ms": handler["sdk_cpu_ms"],
             **_inbox(core, uids, load.pings),
+            **_among(core.dsn, load.others),
             "ping_core_alone_cpu_ms": _inbox_alone(core, uids, load),
             "ping_core_sdk_cpu_ms": _core_sdk(endpoint, load.pings),
         }
         with stand_in(folder, {**os.environ, **SETTINGS, "DATABASE_URL": core.dsn}) as slow:
             figures["stand_in_pings_per_s"] = 1000 / invoke("ping", slow, STAND_IN_PINGS, str(uids[0]))["wall_ms"]
-        return {**figures, **_detector(core, endpoint, load.due)}
+        return {**figures, **_beside_healthchecks(figures["ping_core_cpu_ms"]), **_detector(core, endpoint, load.due)}
+
+
+def _beside_healthchecks(core_cpu_ms: float) -> dict[str, float]:
+    """How many times the CPU of a ping a ping costs there."""
+    best, shipped = HEALTHCHECKS_CPU_MS
+    return {
+        "healthchecks_best_cpu_ms": best,
+        "healthchecks_shipped_cpu_ms": shipped,
+        "healthchecks_best_over_ours": best / core_cpu_ms,
+        "healthchecks_shipped_over_ours": shipped / core_cpu_ms,
+    }
 
 
 @contextmanager
@@ -106,6 +133,14 @@ def _core(folder: Path) -> Iterator[Core]:
 def _heartbeats(dsn: str, count: int) -> list[UUID]:
     with psycopg.connect(dsn) as connection:
         return [make_heartbeat(connection, datetime.now(UTC), f"job {number}") for number in range(count)]
+
+
+def _among(dsn: str, others: int) -> dict[str, float]:
+    """Heartbeats that are not due, among which the detector has to find the others."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(OTHERS, (others,))
+        connection.execute("ANALYZE monitor, heartbeat, heartbeat_state")
+    return {"detector_among_heartbeats": others}
 
 
 def _inbox(core: Core, uids: Sequence[UUID], count: int) -> dict[str, float]:
@@ -201,7 +236,7 @@ def _tick(core: Core, uids: Sequence[UUID], due_at: datetime, now: datetime, edg
     table = FakeHeartbeatTable()
     table.states = dict.fromkeys(uids, edge)
     meter = Meter(core.pids)
-    applied = judge_due(core.pool, table, now)
+    applied = Detector(core.pool, table).judge_due(now)
     judged_s = meter.wall_s()
     core.tasks.kick_alerts(applied.alert_ids)
     tick = Tick(meter.wall_s(), sum(meter.spent().values()), meter.wall_s() - judged_s)

@@ -82,6 +82,37 @@ def ping_keys(connection: Connection, now: datetime) -> list[tuple[str, UUID, da
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+def heartbeat_ids(connection: Connection, after: int, limit: int) -> list[tuple[int, UUID]]:
+    """The ids of heartbeats, compact and public, in order, from the first one behind `after`."""
+    rows = connection.execute(
+        "SELECT m.id, m.uid FROM monitor m JOIN heartbeat h ON h.monitor_id = m.id WHERE m.id > %s ORDER BY m.id LIMIT %s",
+        (after, limit),
+    ).fetchall()
+    return [(row[0], row[1]) for row in rows]
+
+
+def orphans(connection: Connection, before: datetime) -> list[UUID]:
+    """Heartbeats noted before a time as deleted, or about to be created, that have no row."""
+    rows = connection.execute(
+        "SELECT heartbeat_id FROM edge_orphan o WHERE seen_at <= %s AND NOT EXISTS (SELECT FROM monitor WHERE uid = o.heartbeat_id)",
+        (before,),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def forget_orphans(connection: Connection, uids: Sequence[UUID], before: datetime) -> None:
+    """Forget these, which are gone at the edge, unless they were noted again since."""
+    connection.execute("DELETE FROM edge_orphan WHERE heartbeat_id = ANY(%s) AND seen_at <= %s", (list(uids), before))
+
+
+def canary_id(connection: Connection) -> UUID:
+    """The heartbeat of our own canary: it has an item and no row."""
+    row = connection.execute("SELECT canary_id FROM edge_watch").fetchone()
+    assert row, "the migration has made it"
+    uid: UUID = row[0]
+    return uid
+
+
 def stored_pings(connection: Connection, ids: Sequence[UUID], since: datetime, until: datetime) -> set[UUID]:
     """Which of these pings, all pinged within `since..until`, are stored. The times keep the search to a few partitions."""
     rows = connection.execute(

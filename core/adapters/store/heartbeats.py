@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,8 +31,8 @@ ORDER BY m.id
 DUE: Final = SQL("""
 SELECT {columns}
 FROM heartbeat_state s JOIN monitor m ON m.id = s.monitor_id JOIN heartbeat h ON h.monitor_id = m.id
-WHERE s.deadline_at <= %s AND s.state <> 'down' AND m.paused_at IS NULL
-ORDER BY s.deadline_at
+WHERE s.deadline_at <= %s AND s.state <> 'down' AND m.paused_at IS NULL AND (s.deadline_at, s.monitor_id) > (%s, %s)
+ORDER BY s.deadline_at, s.monitor_id
 LIMIT %s
 """).format(columns=heartbeat_rows.COLUMNS)
 
@@ -113,6 +113,8 @@ ORDER BY s.monitor_id
 FOR UPDATE OF s
 """
 
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 RESUME: Final = "UPDATE monitor SET paused_at = NULL, updated_at = %s WHERE id = ANY(%s)"
 
 
@@ -146,9 +148,10 @@ def lock(connection: Connection, uids: Sequence[UUID]) -> list[Heartbeat]:
     return _locked(connection, connection.execute(LOCK, (list(uids),)).fetchall())
 
 
-def due(connection: Connection, before: datetime, limit: int) -> list[Heartbeat]:
-    """Heartbeats whose deadline is at `before` or earlier, the longest overdue first, not locked."""
-    return [heartbeat_of(row) for row in connection.execute(DUE, (before, limit)).fetchall()]
+def due(connection: Connection, before: datetime, limit: int, after: Heartbeat | None = None) -> list[Heartbeat]:
+    """Heartbeats whose deadline is at `before` or earlier, the longest overdue first, not locked; those behind `after` in this order."""
+    seen = (after.state.deadline_at, after.monitor.id) if after else (EARLIEST, 0)
+    return [heartbeat_of(row) for row in connection.execute(DUE, (before, *seen, limit)).fetchall()]
 
 
 def due_one(connection: Connection, uid: UUID, before: datetime) -> list[Heartbeat]:

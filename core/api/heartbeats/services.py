@@ -12,11 +12,11 @@ from django.db import transaction
 
 from core.adapters.ping_names import Named, PingKey
 from core.api import edge
-from core.api.accounts.models import Workspace
+from core.api.accounts.models import Workspace, new_id
 from core.api.heartbeats import rows, schedules
 from core.api.heartbeats.naming import SLUG, filters_text, free_slugs, slug_errors, take_slug
 from core.api.incidents.services import alerts_reconsider
-from core.api.monitors.models import Heartbeat, HeartbeatState, Monitor, MonitorKind
+from core.api.monitors.models import EdgeOrphan, Heartbeat, HeartbeatState, Monitor, MonitorKind
 from core.api.monitors.services import common_update, common_values, monitor_delete, monitor_save
 from core.domain import heartbeat_changes as rules
 from core.domain.heartbeat_watch import EdgeOptions
@@ -35,9 +35,12 @@ def heartbeat_create(*, workspace: Workspace, values: Mapping[str, Any], now: da
     asked = dict(values)
     wanted = asked.pop(SLUG, None)
     settings = schedules.new_columns(asked, now)
+    uid = new_id()
+    EdgeOrphan.objects.create(heartbeat_id=uid, seen_at=now)  # committed first: whoever dies below leaves a note
     with transaction.atomic(), edge.required():
+        EdgeOrphan.objects.filter(heartbeat_id=uid).delete()
         common = common_values(workspace.id, asked)
-        monitor = Monitor(workspace=workspace, kind=MonitorKind.HEARTBEAT, created_at=now, **common)
+        monitor = Monitor(uid=uid, workspace=workspace, kind=MonitorKind.HEARTBEAT, created_at=now, **common)
         slugs = [wanted] if wanted else free_slugs(workspace_id=workspace.id, name=asked["name"])
         options = EdgeOptions(slugs[0], settings["post_only"], filters_text(settings["filters"]))
         edge.heartbeat_table().provision(monitor.uid, workspace.id, options)
@@ -112,7 +115,7 @@ def heartbeat_resume(*, monitor: Monitor, now: datetime) -> None:
 
 
 def heartbeat_delete(*, monitor: Monitor, now: datetime) -> None:
-    """Delete a heartbeat here, then at the edge. What is left there when the edge does not answer, `edge sync` removes."""
+    """Delete a heartbeat here, then at the edge. What is left there when the edge does not answer, `reconcile_edge` removes."""
     uid = monitor.uid
     monitor_delete(monitor=monitor, now=now)
     with edge.best_effort("heartbeat.left_at_edge", heartbeat_id=str(uid)):

@@ -207,6 +207,16 @@ class HeartbeatState(models.Model):
         db_table = "heartbeat_state"
 
 
+class EdgeOrphan(models.Model):
+    """A heartbeat that was deleted, or is about to be created: if it has no row after a while, its item at the edge is removed."""
+
+    heartbeat_id = models.UUIDField(primary_key=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "edge_orphan"
+
+
 class CheckResult(models.Model):
     """One check. Partitioned by day on `checked_at`, no unique key: the lease guards against duplicates. Times in microseconds."""
 

@@ -25,6 +25,18 @@ def process_ping(detail: str) -> None:
     heartbeats.process(detail, datetime.now(UTC))
 
 
+@app.task(name="watch_edge", autoretry_for=())
+def watch_edge() -> None:
+    """Ping our own public address: what is known of the edge decides whose silence counts. It is not retried, the next look is."""
+    heartbeats.watch_edge()
+
+
+@app.task(name="reconcile_edge", autoretry_for=())
+def reconcile_edge() -> None:
+    """Make what is missing at the edge, and remove what belongs to nothing there. It is not retried, the next run is."""
+    heartbeats.reconcile(datetime.now(UTC))
+
+
 @app.task(name="sweep_pending_pings", autoretry_for=())
 def sweep_pending_pings() -> None:
     """Publish pings again that the core should have stored by now. It is not retried, the next sweep is."""

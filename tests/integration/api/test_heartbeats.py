@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from core.api.monitors.models import HeartbeatState, Monitor
+from core.api.monitors.models import EdgeOrphan, HeartbeatState, Monitor
 from core.flows.rollups import aggregate
 from tests.integration.api.calls import fields, problem
 from tests.integration.api.conftest import Caller, Edge
@@ -48,6 +48,14 @@ def test_without_the_edge_nothing_is_created(alice: Caller, outside: Edge) -> No
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert Monitor.objects.count() == 0
+    assert EdgeOrphan.objects.count() == 1, "whether the item was made is not known: the sweep looks"
+
+
+def test_a_heartbeat_that_was_created_leaves_no_note_and_a_deleted_one_does(alice: Caller, outside: Edge) -> None:
+    beat = create(alice)
+    assert EdgeOrphan.objects.count() == 0
+    alice.client.delete(f"/api/v1/heartbeats/{beat['id']}/")
+    assert [str(note.heartbeat_id) for note in EdgeOrphan.objects.all()] == [beat["id"]]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from core.adapters.database import Pool, open_pool
+from core.adapters.store import edge
 from core.local.api_gateway import Event, Route, find_route, proxy_event, to_response
 from core.local.gateway import Gateway
 from core.local.http_listener import Request
@@ -309,6 +310,20 @@ class TestReconciler:
         assert ping(gateway).status == status
         reconciler.round()
         assert journal.living() == []
+
+    def test_a_ping_of_our_canary_leaves_the_journal_once_it_was_taken(
+        self, gateway: Gateway, fake: FakeLambda, runner: PingRunner, pool: Pool, reconciler: Reconciler
+    ) -> None:
+        with pool.connection() as connection:
+            canary = edge.canary_id(connection)
+        fake.status = 503
+        ping(gateway, canary)
+        reconciler.round()
+        assert [entry.heartbeat for entry in runner._journal.living()] == [canary], "it waits"
+        fake.status = 200
+        runner.retry_round()
+        reconciler.round()
+        assert runner._journal.living() == []
 
     def test_a_ping_that_is_overdue_is_run_again_with_growing_pauses(
         self, gateway: Gateway, fake: FakeLambda, runner: PingRunner, reconciler: Reconciler, clock: list[datetime]
