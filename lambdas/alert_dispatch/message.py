@@ -55,11 +55,19 @@ REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. `subject` is a single line of printable characters."""
+    """One message: ready as text and HTML, and in pieces for services with a form of their own.
+
+    `subject`, `headline`, `closing` and the values of `facts` (label, value) are single lines of printable characters that may
+    hold anything else, so each form escapes them. `link` leads to the incident; it is the operator's, and may be empty.
+    """
 
     subject: str
     text: str
     html: str
+    headline: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    closing: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,10 @@ def compose(request: AlertRequested, public_url: str = "") -> Message:
         subject=one_line(story.subject)[:SUBJECT_LIMIT],
         text=_text(story, public_url),
         html=_html(story, public_url),
+        headline=one_line(story.headline),
+        facts=tuple((label, one_line(value)) for label, value in story.facts),
+        closing=one_line(story.closing),
+        link=f"{public_url}/api/v1/incidents/{request.incident.id}/" if public_url and request.incident else "",
     )
 
 

@@ -1,7 +1,7 @@
 """Requests to targets over HTTP, and what their answers mean. Addresses are judged, one deadline covers everything."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,7 +16,10 @@ from lambdas.alert_dispatch.connect import AddressRefused, Deadline, GuardedBack
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
 
 USER_AGENT: Final = "uptimemonitor/1 (+https://github.com/uptimemonitor/uptimemonitor)"
-BODY_LIMIT: Final = 4096
+BODY_LIMIT: Final = 1024 * 1024
+"""Of an answer that has to be read: some repeat the message, each character of it as an escape."""
+REASON_LIMIT: Final = 16 * 1024
+"""Of an answer that is read for its reason only."""
 GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 TRY_AGAIN: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
@@ -29,7 +32,7 @@ def trusted_roots() -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a target said: `retry_after` is that header, `body` its first 4 KiB where it was asked for."""
+    """What a target said: `retry_after` is that header, `body` its beginning where it was asked for."""
 
     status: int
     retry_after: str = ""
@@ -55,8 +58,12 @@ class Poster:
         *,
         method: str = "POST",
         read_body: bool = False,
+        read_errors: bool = False,
     ) -> Answer:
-        """Send a request; redirects are not followed, and without `read_body` the answer ends with its head.
+        """Send a request; redirects are not followed.
+
+        The answer ends with its head, but for `read_body`, which waits for the body, and `read_errors`, which reads that of an
+        answer other than 2xx as far as it comes: what is taken stays taken, and what is refused stays refused.
 
         Raises:
             Permanent: the address must not be connected to.
@@ -64,7 +71,7 @@ class Poster:
         """
         sent = {"content-type": "application/json", "user-agent": USER_AGENT, **headers}
         try:
-            return self._send(method, url, sent, body, timeout_s, read_body=read_body)
+            return self._send(method, url, sent, body, timeout_s, read_body=read_body, read_errors=read_errors)
         except AddressRefused as error:
             raise Permanent(f"the address was refused: {error}") from error
         except NameNotResolved as error:
@@ -75,7 +82,15 @@ class Poster:
             raise Transient(f"the connection failed: {str(error) or type(error).__name__}") from error
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float, *, read_body: bool
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+        *,
+        read_body: bool,
+        read_errors: bool,
     ) -> Answer:
         backend = GuardedBackend(Deadline.after(timeout_s), private_targets=self._private_targets)
         with (
@@ -83,30 +98,59 @@ class Poster:
             pool.stream(method, url, headers=list(headers.items()), content=body) as answer,
         ):
             found = {name.lower(): value for name, value in answer.headers}
-            said = _beginning(answer) if read_body else b""
+            said = b""
+            if read_body:
+                said = b"".join(_chunks(answer, BODY_LIMIT))
+            elif read_errors and not taken(answer.status):
+                said = _what_comes(answer)
             return Answer(answer.status, found.get(b"retry-after", b"").decode("latin-1"), said)
 
 
-def _beginning(answer: httpcore.Response) -> bytes:
+def _what_comes(answer: httpcore.Response) -> bytes:
     said = b""
+    try:
+        for chunk in _chunks(answer, REASON_LIMIT):
+            said += chunk
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+        return said  # the status decides, and it is known: the rest would only have added words
+    return said
+
+
+def _chunks(answer: httpcore.Response, limit: int) -> Iterator[bytes]:
     for chunk in answer.iter_stream():
-        said += chunk
-        if len(said) >= BODY_LIMIT:
-            break
-    return said[:BODY_LIMIT]
+        yield chunk[:limit]
+        limit -= len(chunk)
+        if limit <= 0:
+            return
 
 
-def judge(answer: Answer, now: datetime, who: str) -> None:
-    """Raise what the status of an answer means; 2xx means taken. `who` begins the text of the error, e.g. `the webhook`."""
+def taken(status: int) -> bool:
+    """Whether a status says that the message was taken."""
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def judge(answer: Answer, now: datetime, who: str, *, reason: str = "", gone: bool = False) -> None:
+    """Raise what the status of an answer means; 2xx means taken.
+
+    Args:
+        answer: the answer.
+        now: the time, for a Retry-After that holds a date.
+        who: begins the text of the error, e.g. `the webhook`.
+        reason: what the service said, for people.
+        gone: whether it said that the target is gone, or that we are shut out: then a 4xx that ends the delivery disables the channel.
+
+    Raises:
+        Permanent, RateLimited, Transient: as the table in docs/reference/channels.md says.
+    """
     status = answer.status
-    said = f"{who} answered {status}"
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+    said = f"{who} answered {status}" + (f" ({reason})" if reason else "")
+    if taken(status):
         return
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise RateLimited(said, retry_after_s=seconds_of(answer.retry_after, now))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRY_AGAIN:
         raise Transient(said, retry_after_s=seconds_of(answer.retry_after, now))
-    if status in GONE:
+    if gone or status in GONE:
         raise Permanent(said, disable_channel=True)
     if status < HTTPStatus.BAD_REQUEST:
         raise Permanent(f"{said}, and redirects are not followed: enter the final URL")

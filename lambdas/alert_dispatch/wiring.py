@@ -12,10 +12,20 @@ from botocore.config import Config
 
 from core.contracts.channel_vault import bind_table
 from core.contracts.channels.config import ChannelConfig
+from core.contracts.channels.discord import DiscordConfig
 from core.contracts.channels.email import EmailConfig
+from core.contracts.channels.ntfy import NtfyConfig
+from core.contracts.channels.slack import SlackConfig
+from core.contracts.channels.teams import TeamsConfig
+from core.contracts.channels.telegram import TelegramConfig
 from core.contracts.channels.webhook import WebhookConfig
 from lambdas.alert_dispatch.breaker import Breaker
+from lambdas.alert_dispatch.channels.discord import DiscordSender
 from lambdas.alert_dispatch.channels.email import SesSender, SmtpSender
+from lambdas.alert_dispatch.channels.ntfy import NtfySender
+from lambdas.alert_dispatch.channels.slack import SlackSender
+from lambdas.alert_dispatch.channels.teams import TeamsSender
+from lambdas.alert_dispatch.channels.telegram import TelegramSender
 from lambdas.alert_dispatch.channels.webhook import WebhookSender
 from lambdas.alert_dispatch.config import Settings
 from lambdas.alert_dispatch.dispatch import Dispatcher
@@ -84,7 +94,15 @@ class Wiring:
 
     def _senders(self) -> Mapping[type[ChannelConfig], Callable[..., None]]:
         poster = Poster(private_targets=self.settings.private_targets, clock=utc_now)
-        return {EmailConfig: self._email_sender(), WebhookConfig: WebhookSender(poster)}
+        return {
+            DiscordConfig: DiscordSender(poster),
+            EmailConfig: self._email_sender(),
+            NtfyConfig: NtfySender(poster),
+            SlackConfig: SlackSender(poster),
+            TeamsConfig: TeamsSender(poster),
+            TelegramConfig: TelegramSender(poster),
+            WebhookConfig: WebhookSender(poster),
+        }
 
     def _email_sender(self) -> Callable[..., None]:
         if self.settings.smtp:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.api.problem_types import PROBLEM_TYPES
+from core.contracts.channels.registry import KINDS
 from core.contracts.events import EVENT_TYPES
 from core.domain.outcomes import Reason
 from core.domain.schemes import SCHEMES
@@ -47,3 +48,10 @@ def test_every_reason_is_explained(reason: Reason) -> None:
 @pytest.mark.parametrize("scheme", [name for name, kind in SCHEMES.items() if not kind.is_http])
 def test_every_kind_of_check_has_its_how_to(scheme: str) -> None:
     assert f"`{scheme}://" in (REFERENCE.parent / "how-to/check-other-things.md").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_channel_has_its_section_with_all_fields_and_its_row_in_the_how_to(kind: str) -> None:
+    section = (REFERENCE / "channels.md").read_text().partition(f"\n## `{kind}`\n")[2].partition("\n## ")[0]
+    assert [field for field in KINDS[kind].__struct_fields__ if f"`{field}`" not in section] == []
+    assert f"\n| `{kind}` |" in (REFERENCE.parent / "how-to/add-a-channel.md").read_text()

@@ -102,6 +102,21 @@ def test_a_huge_or_endless_answer_is_not_read() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("status", "read"), [("200 OK", b""), ("404 Not Found", b"no_ser"), ("302 Found", b"no_ser")])
+def test_the_reason_for_a_refusal_is_read_as_far_as_it_comes(status: str, read: bytes) -> None:
+    poster = Poster(private_targets=True, clock=lambda: datetime.now(UTC))
+    head = f"HTTP/1.1 {status}\r\ncontent-length: 10\r\n\r\n".encode()
+
+    async def scenario() -> None:
+        async with serving({"/": head + b"no_ser"}) as server:
+            got = await asyncio.to_thread(poster.send, server.url(), b"{}", {}, 5.0, read_errors=True)
+            assert (str(got.status), got.body) == (status[:3], read)
+            with pytest.raises(Transient):
+                await asyncio.to_thread(poster.send, server.url(), b"{}", {}, 5.0, read_body=True)
+
+    asyncio.run(scenario())
+
+
 def test_names_that_lead_nowhere_and_closed_ports_are_transient() -> None:
     with pytest.raises(Transient, match="could not be resolved"):
         sender()(outgoing(), WebhookConfig(url="http://does-not-exist.invalid/", secret=SECRET))

@@ -117,6 +117,18 @@ def test_what_other_answers_mean(status: int, error: type[Exception], disable: b
     assert getattr(raised.value, "disable_channel", None) is disable
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "disable"),
+    [(400, Permanent, True), (403, Permanent, True), (429, RateLimited, None), (500, Transient, None)],
+)
+def test_what_a_service_says_of_a_target_that_is_gone_outweighs_its_status(
+    status: int, error: type[Exception], disable: bool | None
+) -> None:
+    with pytest.raises(error, match=rf"^Slack answered {status} \(no_service\)$") as raised:
+        judge(Answer(status), NOW, "Slack", reason="no_service", gone=True)
+    assert getattr(raised.value, "disable_channel", None) is disable
+
+
 def test_retry_after_is_honoured_within_an_hour() -> None:
     assert seconds_of("120", NOW) == 120
     assert seconds_of("Mon, 23 Nov 2026 12:02:00 GMT", NOW) == 120

@@ -184,3 +184,17 @@ def test_no_name_or_detail_breaks_out_of_its_line(name: str, detail: str) -> Non
 )
 def test_durations_in_their_two_largest_units(span: timedelta, words: str) -> None:
     assert duration(span) == words
+
+
+def test_pieces_of_a_message_are_lines() -> None:
+    told = compose(request("down", name="a\nb\x00c", detail="d\r\ne", text="f\ng"))
+    assert told.headline == "a b c is down."
+    assert dict(told.facts)["Why"] == "The connection was refused. (d e)"
+    assert told.closing == "f g"
+
+
+def test_the_link_leads_to_the_incident_where_there_is_one() -> None:
+    link = "https://up.example.com/api/v1/incidents/00000000-0000-0000-0000-000000000003/"
+    assert compose(request("down"), "https://up.example.com").link == link
+    assert compose(request("down")).link == ""
+    assert compose(request("flapping"), "https://up.example.com").link == ""

@@ -13,7 +13,7 @@ KIND_NAMES = sorted(KINDS)
 
 
 class ConfigField(serializers.DictField):
-    """Settings by kind: `{"address": …}` for email; `{"url": …, "secret": …}` for webhook, where `secret` may be left out."""
+    """Settings by kind, such as `{"address": …}` for email or `{"url": …}` for slack; the reference of channels lists them."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(child=Text(max_length=4096), allow_empty=False, write_only=True, **kwargs)

@@ -4,10 +4,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from core.contracts.channels.config import BadConfig, ChannelConfig, convert
+from core.contracts.channels.discord import DiscordConfig
 from core.contracts.channels.email import EmailConfig
+from core.contracts.channels.ntfy import NtfyConfig
+from core.contracts.channels.slack import SlackConfig
+from core.contracts.channels.teams import TeamsConfig
+from core.contracts.channels.telegram import TelegramConfig
 from core.contracts.channels.webhook import WebhookConfig
 
-KINDS: Final[dict[str, type[ChannelConfig]]] = {"email": EmailConfig, "webhook": WebhookConfig}
+KINDS: Final[dict[str, type[ChannelConfig]]] = {
+    "discord": DiscordConfig,
+    "email": EmailConfig,
+    "ntfy": NtfyConfig,
+    "slack": SlackConfig,
+    "teams": TeamsConfig,
+    "telegram": TelegramConfig,
+    "webhook": WebhookConfig,
+}
 
 
 def parse_config(kind: str, config: Mapping[str, Any], *, private_targets: bool = False) -> ChannelConfig:

@@ -1,5 +1,6 @@
 """URLs that users enter for us to send to."""
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,6 +32,42 @@ def check_url(url: str, *, private_targets: bool, field: str = "url") -> None:
         raise BadConfig(field, "userinfo", "must not hold a user or password")
     if reason := _literal_refusal(host, private_targets=private_targets):
         raise BadConfig(field, "refused_address", f"points to an address that is not allowed: {reason}")
+
+
+def check_service_url(url: str, hosts: Iterable[str], *, service: str, private_targets: bool, field: str = "url") -> bool:
+    """Whether a URL is one of the service itself; only then its path has a form that is known.
+
+    Where private targets are allowed the operator is trusted, and any other host may speak for the service: a server of one's
+    own, a gateway, a receiver for trying things out.
+
+    Args:
+        url: what the user entered.
+        hosts: names of the service's hosts; one that begins with a dot stands for all names below it.
+        service: its name in the text of the error.
+        private_targets: whether private and loopback addresses may be sent to.
+        field: the field to blame.
+
+    Raises:
+        BadConfig: `wrong_host` where it is no https URL of the service, else as `check_url`.
+    """
+    check_url(url, private_targets=private_targets, field=field)
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    known = any(host == name or (name.startswith(".") and host.endswith(name)) for name in hosts)
+    ours = known and parts.scheme == "https" and parts.port in {None, 443}
+    if not ours and (known or not private_targets):
+        raise BadConfig(field, "wrong_host", f"must be an https URL of {service}")
+    return ours
+
+
+def check_base_url(url: str, *, field: str) -> None:
+    """Whether paths can be added to a URL that `check_url` has accepted.
+
+    Raises:
+        BadConfig: blaming `field`.
+    """
+    if "?" in url or "#" in url:
+        raise BadConfig(field, "invalid", "must have neither a query nor a fragment")
 
 
 def origin(url: str) -> str:

@@ -52,6 +52,26 @@ def test_an_email_channel_shows_its_address(alice: Caller) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("slack", {"url": "https://hooks.slack.com/services/T0123ABCD/B0456EFGH/secretpart"}),
+        ("slack", {"token": "xoxb-1234567890-secretpart", "channel": "C0123456789"}),
+        ("teams", {"url": "https://prod-1.westeurope.logic.azure.com/workflows/1/triggers/manual/paths/invoke?sig=secretpart"}),
+        ("discord", {"url": "https://discord.com/api/webhooks/123456789012345678/secretpart-0123456789012"}),
+        ("telegram", {"token": "123456789:secretpart-0123456789-0123456789", "chat_id": "-1001234567890"}),
+        ("ntfy", {"topic": "secretpart", "token": "tk_secretpart0123456789012345678", "priority": "urgent"}),
+    ],
+)
+def test_secrets_of_chat_services_are_in_the_vault_alone(alice: Caller, outside: Edge, kind: str, config: dict[str, str]) -> None:
+    made = create(alice, kind, **config)
+    assert made["secret"] is None
+    assert config.items() <= opened(made, 1, outside).items()
+    assert "secretpart" not in alice.client.get("/api/v1/channels/").content.decode()
+    assert "secretpart" not in str(Channel.objects.values().get())
+    assert alice.client.post(f"/api/v1/channels/{made['id']}/test/").status_code == 202
+
+
+@pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"kind": "pigeon"}, "kind"),
@@ -65,6 +85,9 @@ def test_an_email_channel_shows_its_address(alice: Caller) -> None:
         ({"config": {"url": "https://a.example/\x00"}}, "config.url"),
         ({"kind": "email", "config": {"address": "nobody"}}, "config.address"),
         ({"kind": "email", "config": {"url": HOOK}}, "config.url"),
+        ({"kind": "slack", "config": {"url": HOOK}}, "config.url"),
+        ({"kind": "telegram", "config": {"token": "x", "chat_id": "1"}}, "config.token"),
+        ({"kind": "ntfy", "config": {"topic": "ops", "priority": "loud"}}, "config.priority"),
         ({"enabled": True}, "enabled"),
     ],
 )

@@ -1,0 +1,31 @@
+"""What services say in the bodies of their answers: untrusted, bounded, never an error of ours. Pure."""
+
+import math
+from typing import Any, Final
+
+import msgspec
+
+from lambdas.alert_dispatch.message import one_line
+
+WORDS_LIMIT: Final = 120
+
+
+def json_fields(body: bytes) -> dict[str, Any]:
+    """The members of a JSON object; none where the body is anything else."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def words(said: object) -> str:
+    """A text that a service gave as its reason, as one short line; empty where it gave none."""
+    return one_line(said)[:WORDS_LIMIT] if isinstance(said, str) else ""
+
+
+def whole_seconds(number: object) -> str:
+    """Seconds that a service asks to wait, as a Retry-After header has them; empty where it is no usable number."""
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number) or number < 0:
+        return ""
+    return str(math.ceil(number))

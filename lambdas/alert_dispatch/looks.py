@@ -1,0 +1,38 @@
+"""How each type of alert looks where there are colours, emoji and priorities. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`colour` is 0xRRGGBB, `tag` the name of the emoji at ntfy, `style` that of a container in an adaptive card."""
+
+    emoji: str
+    colour: int
+    tag: str
+    style: str
+
+
+_RED: Final = Look("🔴", 0xD93025, "red_circle", "attention")
+_GREEN: Final = Look("🟢", 0x1E8E3E, "green_circle", "good")
+_ORANGE: Final = Look("🟠", 0xE8710A, "orange_circle", "warning")
+_YELLOW: Final = Look("🟡", 0xF9AB00, "yellow_circle", "warning")
+_BLUE: Final = Look("🔵", 0x1A73E8, "large_blue_circle", "accent")
+_WHITE: Final = Look("⚪", 0x80868B, "white_circle", "emphasis")
+
+LOOKS: Final = {
+    "down": _RED,
+    "recovered": _GREEN,
+    "flapping": _ORANGE,
+    "not_monitored": _WHITE,
+    "monitored_again": _BLUE,
+    "certificate_expiring": _YELLOW,
+    "domain_expiring": _YELLOW,
+    "test": _BLUE,
+}
+
+
+def look(alert_type: str) -> Look:
+    """The look of a type; one that is newer than this looks like news."""
+    return LOOKS.get(alert_type, _BLUE)

@@ -1,0 +1,36 @@
+"""A message as Telegram takes it: its HTML. Pure.
+
+Telegram makes links of whatever looks like a URL, a host name, an @name, a #tag or a /command, but not within `code`, which can hold
+no other entity (https://core.telegram.org/bots/api#html-style). So everything that others chose stands in `code`. 4,096 characters
+after parsing (https://core.telegram.org/bots/api#sendmessage), counted in UTF-16 units as its entities are.
+"""
+
+from html import escape
+from typing import Final
+
+from lambdas.alert_dispatch.fitting import fit
+from lambdas.alert_dispatch.looks import look
+from lambdas.alert_dispatch.message import Message
+
+LINE_LIMIT: Final = 320
+LABEL_LIMIT: Final = 40
+FACTS_LIMIT: Final = 8
+
+
+def telegram_text(message: Message, alert_type: str) -> str:
+    """The text, for `parse_mode` HTML."""
+    lines = [f"{look(alert_type).emoji} {_code(message.subject)}"]
+    lines += ["", _code(message.headline)] if message.headline else []
+    lines += [
+        f"<b>{escape(fit(label, LABEL_LIMIT), quote=False)}</b> {_code(value)}"
+        for label, value in message.facts[:FACTS_LIMIT]
+        if value
+    ]
+    lines += ["", _code(message.closing)] if message.closing else []
+    if message.link:
+        lines += ["", f'<a href="{escape(message.link)}">Incident</a>']
+    return "\n".join(lines)
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(fit(text, LINE_LIMIT), quote=False)}</code>"
