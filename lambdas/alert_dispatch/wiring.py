@@ -15,18 +15,26 @@ from core.contracts.channels.config import ChannelConfig
 from core.contracts.channels.discord import DiscordConfig
 from core.contracts.channels.email import EmailConfig
 from core.contracts.channels.ntfy import NtfyConfig
+from core.contracts.channels.opsgenie import OpsgenieConfig
+from core.contracts.channels.pagerduty import PagerDutyConfig
 from core.contracts.channels.slack import SlackConfig
+from core.contracts.channels.sms import SmsConfig
 from core.contracts.channels.teams import TeamsConfig
 from core.contracts.channels.telegram import TelegramConfig
 from core.contracts.channels.webhook import WebhookConfig
+from core.contracts.channels.whatsapp import WhatsAppConfig
 from lambdas.alert_dispatch.breaker import Breaker
 from lambdas.alert_dispatch.channels.discord import DiscordSender
 from lambdas.alert_dispatch.channels.email import SesSender, SmtpSender
 from lambdas.alert_dispatch.channels.ntfy import NtfySender
+from lambdas.alert_dispatch.channels.opsgenie import OpsgenieSender
+from lambdas.alert_dispatch.channels.pagerduty import PagerDutySender
 from lambdas.alert_dispatch.channels.slack import SlackSender
+from lambdas.alert_dispatch.channels.sms import SnsSender
 from lambdas.alert_dispatch.channels.teams import TeamsSender
 from lambdas.alert_dispatch.channels.telegram import TelegramSender
 from lambdas.alert_dispatch.channels.webhook import WebhookSender
+from lambdas.alert_dispatch.channels.whatsapp import WhatsAppSender
 from lambdas.alert_dispatch.config import Settings
 from lambdas.alert_dispatch.dispatch import Dispatcher
 from lambdas.alert_dispatch.order import Order
@@ -36,6 +44,7 @@ from lambdas.alert_dispatch.vault import Vault
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 CLIENT_CONFIG = Config(
@@ -92,16 +101,25 @@ class Wiring:
         client: SESV2Client = self._client("sesv2")
         return client
 
+    @cached_property
+    def _sns(self) -> "SNSClient":
+        client: SNSClient = self._client("sns")
+        return client
+
     def _senders(self) -> Mapping[type[ChannelConfig], Callable[..., None]]:
         poster = Poster(private_targets=self.settings.private_targets, clock=utc_now)
         return {
             DiscordConfig: DiscordSender(poster),
             EmailConfig: self._email_sender(),
             NtfyConfig: NtfySender(poster),
+            OpsgenieConfig: OpsgenieSender(poster),
+            PagerDutyConfig: PagerDutySender(poster),
             SlackConfig: SlackSender(poster),
+            SmsConfig: SnsSender(lambda: self._sns),
             TeamsConfig: TeamsSender(poster),
             TelegramConfig: TelegramSender(poster),
             WebhookConfig: WebhookSender(poster),
+            WhatsAppConfig: WhatsAppSender(poster),
         }
 
     def _email_sender(self) -> Callable[..., None]:

@@ -104,6 +104,8 @@ def channel_test(*, channel: Channel, now: datetime) -> Alert:
 
 
 def _parse(kind: str, config: Mapping[str, Any]) -> ChannelConfig:
+    if kind == "sms" and not settings.SMS_CHANNELS:
+        raise FieldError("kind", "not_available", "SMS is not set up here: its operator would pay for each")
     try:
         return parse_config(kind, config, private_targets=settings.PRIVATE_TARGETS)
     except BadConfig as bad:

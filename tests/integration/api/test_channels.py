@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -173,3 +174,27 @@ def test_others_find_nothing_behind_any_address(alice: Caller, bob: Caller) -> N
     for method, path in [("get", ""), ("patch", ""), ("delete", ""), ("post", "test/")]:
         problem(getattr(bob.client, method)(f"/api/v1/channels/{made['id']}/{path}", format="json"), "not-found")
     problem(APIClient().get(f"/api/v1/channels/{made['id']}/"), "unauthenticated")
+
+
+def test_sms_is_there_where_the_operator_wants_it(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"name": "Me", "kind": "sms", "config": {"to": "+49 151 2345678"}}
+    refused = alice.client.post("/api/v1/channels/", body, format="json")
+    assert fields(refused)["kind"] == "not_available"
+    monkeypatch.setattr(settings, "SMS_CHANNELS", True)
+    assert alice.client.post("/api/v1/channels/", body, format="json").json()["summary"] == "SMS +491…678"
+
+
+def test_a_configuration_may_hold_lists(alice: Caller, outside: Edge) -> None:
+    basics = {"phone_number_id": "106540352242922", "token": "x" * 40, "to": "+49 151 2345678"}
+    made = create(alice, "whatsapp", **basics, parameters=["why", "link"])
+    assert opened(made, 1, outside)["parameters"] == ["why", "link"]
+    for wrong in (["why\x00"], ["colour"], "why", [["why"]]):
+        body = {"name": "Me", "kind": "whatsapp", "config": {**basics, "parameters": wrong}}
+        assert alice.client.post("/api/v1/channels/", body, format="json").status_code == 400
+    half = '{"name": "Me", "kind": "whatsapp", "config": {"to": ["\\ud800"]}}'
+    assert alice.client.post("/api/v1/channels/", half, content_type="application/json").status_code == 400
+    deep: Any = "x"
+    for _ in range(50):
+        deep = [deep]
+    body = {"name": "Me", "kind": "whatsapp", "config": {**basics, "parameters": deep}}
+    assert alice.client.post("/api/v1/channels/", body, format="json").status_code == 400
