@@ -19,7 +19,8 @@ from core.api.channels.models import Channel
 from core.api.incidents.models import Alert
 from core.api.problems import FieldError, Problem
 from core.contracts.channels.config import BadConfig, ChannelConfig
-from core.contracts.channels.registry import parse_config
+from core.contracts.channels.registry import load_config, parse_config
+from core.contracts.channels.webhook import WebhookConfig, new_webhook_secret
 from core.domain.alert_facts import AlertFacts
 
 TEST_TEXT = "This is a test of the channel “{name}”. If you can read it, alerts will reach you here."
@@ -71,6 +72,32 @@ def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetim
     return NewChannel(channel, secret)
 
 
+def channel_rotate_secret(*, channel_id: UUID) -> NewChannel:
+    """Give a webhook a new signing secret; until `channel_forget_secret` the one before it signs as well.
+
+    Raises:
+        Problem: the channel signs nothing, or the edge cannot be reached; nothing was changed.
+    """
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().get(pk=channel_id)
+        config = _signing(channel).rotated(new_webhook_secret())
+        _replace(channel, config)
+    return NewChannel(channel, config.secret)
+
+
+def channel_forget_secret(*, channel_id: UUID) -> None:
+    """End a rotation: only the newest secret signs from now on.
+
+    Raises:
+        Problem: as above.
+    """
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().get(pk=channel_id)
+        config = _signing(channel)
+        if config.previous_secret:
+            _replace(channel, msgspec.structs.replace(config, previous_secret=""))
+
+
 def channel_delete(*, channel_id: UUID) -> None:
     """Delete a channel with its deliveries here, then its versions at the edge, which nothing refers to any more."""
     with transaction.atomic():
@@ -111,6 +138,21 @@ def _parse(kind: str, config: Mapping[str, Any]) -> ChannelConfig:
     except BadConfig as bad:
         field = "kind" if bad.field == "kind" else f"config.{bad.field}" if bad.field else "config"
         raise FieldError(field, bad.code, bad.message) from bad
+
+
+def _signing(channel: Channel) -> WebhookConfig:
+    config = load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext))
+    if not isinstance(config, WebhookConfig):
+        raise Problem(problem_types.CONFLICT, "Only webhooks are signed.")
+    return config
+
+
+def _replace(channel: Channel, config: ChannelConfig) -> None:
+    """A new version of a locked channel's configuration, at the edge first."""
+    channel.config_version += 1
+    _seal(channel, config)
+    _project(channel)
+    channel.save()
 
 
 def _made_secret(parsed: ChannelConfig, given: Mapping[str, Any]) -> str | None:

@@ -8,4 +8,5 @@ urlpatterns = [
     path("", ChannelViews.as_view({"get": "list", "post": "create"})),
     path("<uuid:id>/", ChannelViews.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
     path("<uuid:id>/test/", ChannelViews.as_view({"post": "test"})),
+    path("<uuid:id>/rotate-secret/", ChannelViews.as_view({"post": "rotate_secret", "delete": "forget_secret"})),
 ]

@@ -63,6 +63,17 @@ class ChannelViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceVi
         alert = services.channel_test(channel=self.get_object(), now=timezone.now())
         return Response(serializers.TestAnswer(alert).data, status=status.HTTP_202_ACCEPTED)
 
+    @extend_schema(request=None, responses=serializers.NewChannelAnswer)
+    def rotate_secret(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Make a new signing secret, which is in this answer and nowhere else. Messages carry the signature of the one before it too."""
+        return self.answer(services.channel_rotate_secret(channel_id=self.get_object().id))
+
+    @extend_schema(responses={204: None})
+    def forget_secret(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """End the rotation: messages carry the signature of the newest secret alone."""
+        services.channel_forget_secret(channel_id=self.get_object().id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
     @staticmethod
     def answer(new: NewChannel, status_code: int = status.HTTP_200_OK) -> Response:
         """A channel after a write."""
