@@ -139,6 +139,8 @@ def _notice(request: AlertRequested, monitor: MonitorFacts | None) -> _Story:
         return _Story(f"NOT MONITORED: {name}", f"{name} {is_not} monitored right now.", facts, closing)
     if request.alert_type == "monitored_again":
         return _Story(f"MONITORED AGAIN: {name}", f"{name} {is_being} monitored again.", facts, request.text)
+    if request.alert_type == "channel_disabled":
+        return _Story("CHANNEL DISABLED: one of your channels gets no more alerts", "A channel was disabled.", (), request.text)
     if request.alert_type == "test":
         closing = request.text or "Somebody asked for it. If you can read it, this channel works."
         return _Story("Test message from Uptime Monitor", "This is a test message.", facts, closing)

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from core.contracts.events import AlertRequested, AlertType
 from lambdas.alert_dispatch.errors import Permanent, Transient
@@ -45,11 +43,3 @@ def judge_call(answer: Answer, now: datetime, who: str, final: Mapping[int, bool
         judge(answer, now, who, reason=reason)
     except Permanent as undocumented:
         raise Transient(said) from undocumented
-
-
-def spoken(body: bytes) -> dict[str, Any]:
-    """The JSON object of an answer; empty where it is none."""
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return {}

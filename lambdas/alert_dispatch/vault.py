@@ -11,6 +11,7 @@ from pynamodb.exceptions import DoesNotExist, PynamoDBException
 from core.contracts.channel_vault import ChannelVersion, UnreadableConfig, VaultCipher
 from core.contracts.channels.config import BadConfig, ChannelConfig
 from core.contracts.channels.registry import load_config
+from core.contracts.unsubscribing import unsubscribe_url
 from lambdas.alert_dispatch.errors import Permanent, Transient
 
 CACHED: Final = 256
@@ -41,6 +42,12 @@ class Vault:
             if len(self._configs) > CACHED:
                 self._configs.popitem(last=False)
         return config
+
+    def unsubscribe_url(self, public_url: str, channel_id: UUID, version: int) -> str:
+        """The link that ends the mail to a channel; empty without a public address."""
+        cipher = self._cipher or VaultCipher(self._fetch_keys())
+        self._cipher = cipher
+        return unsubscribe_url(cipher, public_url, channel_id, version)
 
     def _read(self, channel_id: UUID, version: int) -> ChannelConfig:
         try:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import boto3
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
@@ -76,8 +77,9 @@ class Wiring:
         dynamodb = self._client("dynamodb")
         self.persistence = DynamoDBPersistenceLayer(table_name=names.dispatch_table, boto3_client=dynamodb)
         self.receipts = Receipts(self._client("events"), names.bus)
+        self._vault = Vault(self._vault_keys)
         self.dispatcher = Dispatcher(
-            vault=Vault(self._vault_keys),
+            vault=self._vault,
             order=Order(dynamodb, names.dispatch_table),
             breaker=Breaker(dynamodb, names.dispatch_table),
             senders=self._senders(),
@@ -124,8 +126,12 @@ class Wiring:
 
     def _email_sender(self) -> Callable[..., None]:
         if self.settings.smtp:
-            return SmtpSender(self.settings.smtp, self.settings.email_from, utc_now)
-        return SesSender(lambda: self._ses, self.settings.email_from, utc_now)
+            return SmtpSender(self.settings.smtp, self.settings.email_from, utc_now, self._unsubscribe_url)
+        configuration_set = self.settings.ses_configuration_set
+        return SesSender(lambda: self._ses, self.settings.email_from, utc_now, self._unsubscribe_url, configuration_set)
+
+    def _unsubscribe_url(self, channel_id: UUID, version: int) -> str:
+        return self._vault.unsubscribe_url(self.settings.public_url, channel_id, version)
 
     def _vault_keys(self) -> Sequence[str]:
         if self.settings.vault_keys:

@@ -21,8 +21,11 @@ from core.api.problems import FieldError, Problem
 from core.contracts.channels.config import BadConfig, ChannelConfig
 from core.contracts.channels.registry import load_config, parse_config
 from core.contracts.channels.webhook import WebhookConfig, new_webhook_secret
+from core.contracts.events import AlertType
 from core.domain.alert_facts import AlertFacts
+from core.domain.delivery import disabled_text
 
+UNSUBSCRIBED = "the recipient wants no more mail"
 TEST_TEXT = "This is a test of the channel “{name}”. If you can read it, alerts will reach you here."
 
 
@@ -107,6 +110,21 @@ def channel_delete(*, channel_id: UUID) -> None:
         edge.channel_vault().remove(channel_id)
 
 
+def channel_unsubscribe(*, channel_id: UUID, config_version: int, now: datetime) -> bool:
+    """The recipient wants no more mail: disable the channel, and tell the others. False where there is nothing to do any more."""
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().filter(pk=channel_id, config_version=config_version).first()
+        if channel is None or channel.disabled_at is not None:
+            return False
+        channel.disabled_at, channel.disabled_reason = now, UNSUBSCRIBED
+        channel.save()
+        facts = AlertFacts(text=disabled_text(channel.name, channel.kind, UNSUBSCRIBED))
+        alert = _alert(channel.workspace_id, "channel_disabled", facts, now)
+        alert.save(force_insert=True)
+    edge.task_queue().kick_alerts([alert.id])
+    return True
+
+
 def channel_test(*, channel: Channel, now: datetime) -> Alert:
     """Send a test message on the way that every alert takes.
 
@@ -116,17 +134,17 @@ def channel_test(*, channel: Channel, now: datetime) -> Alert:
     if channel.disabled_at is not None:
         raise Problem(problem_types.CONFLICT, "This channel is disabled; enable it to test it.")
     facts = AlertFacts(text=TEST_TEXT.format(name=channel.name))
-    alert = Alert(
-        workspace_id=channel.workspace_id,
-        alert_type="test",
-        sequence=1,
-        facts=msgspec.to_builtins(facts),
-        only_channel=channel,
-        created_at=now,
-    )
-    alert.order_key = alert.id
+    alert = _alert(channel.workspace_id, "test", facts, now)
+    alert.only_channel = channel
     alert.save(force_insert=True)
     edge.task_queue().kick_alerts([alert.id])
+    return alert
+
+
+def _alert(workspace_id: UUID, alert_type: AlertType, facts: AlertFacts, now: datetime) -> Alert:
+    """An alert about no monitor, not stored yet."""
+    alert = Alert(workspace_id=workspace_id, alert_type=alert_type, sequence=1, facts=msgspec.to_builtins(facts), created_at=now)
+    alert.order_key = alert.id
     return alert
 
 

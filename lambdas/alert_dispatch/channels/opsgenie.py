@@ -9,9 +9,10 @@ from urllib.parse import quote
 import msgspec
 
 from core.contracts.channels.opsgenie import OpsgenieConfig
+from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.message import one_line
-from lambdas.alert_dispatch.paging import CLOSING, SOURCE, judge_call, spoken, where
+from lambdas.alert_dispatch.paging import CLOSING, SOURCE, judge_call, where
 from lambdas.alert_dispatch.posting import Answer, Poster
 
 MESSAGE_LIMIT: Final = 130
@@ -70,7 +71,7 @@ def note(outgoing: Outgoing) -> dict[str, Any]:
 
 def reason_of(answer: Answer) -> str:
     """What an error says."""
-    return one_line(str(spoken(answer.body).get("message", "")))[:200]
+    return one_line(str(json_fields(answer.body).get("message", "")))[:200]
 
 
 def _link(link: str) -> tuple[tuple[str, str], ...]:

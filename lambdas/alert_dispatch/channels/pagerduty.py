@@ -9,9 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from core.contracts.channels.pagerduty import PagerDutyConfig
+from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.message import one_line
-from lambdas.alert_dispatch.paging import CLOSING, SOURCE, judge_call, spoken, where
+from lambdas.alert_dispatch.paging import CLOSING, SOURCE, judge_call, where
 from lambdas.alert_dispatch.posting import Answer, Poster
 
 BAD_REQUEST: Final = 400
@@ -72,7 +73,7 @@ def severity(alert_type: str, config: PagerDutyConfig) -> str:
 
 def reason_of(body: bytes) -> str:
     """What an error says: `errors` where there are some, else `message`."""
-    said = spoken(body)
+    said = json_fields(body)
     errors = said.get("errors")
     words = [str(error) for error in errors] if isinstance(errors, list) and errors else [str(said.get("message", ""))]
     return one_line("; ".join(words))[:200]

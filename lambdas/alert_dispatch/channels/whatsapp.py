@@ -9,11 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from core.contracts.channels.whatsapp import WhatsAppConfig
+from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
 from lambdas.alert_dispatch.message import one_line
 from lambdas.alert_dispatch.message_brief import parameters
-from lambdas.alert_dispatch.paging import judge_call, spoken
+from lambdas.alert_dispatch.paging import judge_call
 from lambdas.alert_dispatch.posting import Answer, Poster, seconds_of, taken
 
 THROTTLED: Final = frozenset({4, 80007, 130429, 131048, 131056, 133016})
@@ -72,7 +73,7 @@ def judge_answer(answer: Answer, now: datetime) -> None:
     """Raise what an answer means."""
     if taken(answer.status):
         return
-    error = spoken(answer.body).get("error")
+    error = json_fields(answer.body).get("error")
     if not isinstance(error, dict) or not isinstance(error.get("code"), int):
         judge_call(answer, now, "WhatsApp", DOCUMENTED_STATUSES)
         return
