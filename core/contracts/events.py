@@ -26,6 +26,7 @@ AlertType = Literal[
     "certificate_expiring",
     "domain_expiring",
     "channel_disabled",
+    "verification",
     "test",
 ]
 PingKind = Literal["success", "fail", "start", "log"]

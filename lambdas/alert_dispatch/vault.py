@@ -8,10 +8,10 @@ from uuid import UUID
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 
+from core.contracts.channel_links import Purpose, code, link_url
 from core.contracts.channel_vault import ChannelVersion, UnreadableConfig, VaultCipher
 from core.contracts.channels.config import BadConfig, ChannelConfig
 from core.contracts.channels.registry import load_config
-from core.contracts.unsubscribing import unsubscribe_url
 from lambdas.alert_dispatch.errors import Permanent, Transient
 
 CACHED: Final = 256
@@ -43,11 +43,18 @@ class Vault:
                 self._configs.popitem(last=False)
         return config
 
-    def unsubscribe_url(self, public_url: str, channel_id: UUID, version: int) -> str:
-        """The link that ends the mail to a channel; empty without a public address."""
+    def link(self, purpose: Purpose, public_url: str, channel_id: UUID, version: int) -> str:
+        """The address of a page about this channel; empty without a public address."""
+        return link_url(self._keys(), public_url, purpose, channel_id, version)
+
+    def code(self, channel_id: UUID, version: int) -> str:
+        """The code that proves that somebody reads what is sent there."""
+        return code(self._keys(), channel_id, version)
+
+    def _keys(self) -> VaultCipher:
         cipher = self._cipher or VaultCipher(self._fetch_keys())
         self._cipher = cipher
-        return unsubscribe_url(cipher, public_url, channel_id, version)
+        return cipher
 
     def _read(self, channel_id: UUID, version: int) -> ChannelConfig:
         try:

@@ -131,7 +131,7 @@ class Wiring:
         return SesSender(lambda: self._ses, self.settings.email_from, utc_now, self._unsubscribe_url, configuration_set)
 
     def _unsubscribe_url(self, channel_id: UUID, version: int) -> str:
-        return self._vault.unsubscribe_url(self.settings.public_url, channel_id, version)
+        return self._vault.link("unsubscribe", self.settings.public_url, channel_id, version)
 
     def _vault_keys(self) -> Sequence[str]:
         if self.settings.vault_keys:

@@ -81,7 +81,10 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class ChannelRef:
-    """A channel, as requests name it: never its configuration, only the version of it."""
+    """A channel, as requests name it: never its configuration, only the version of it.
+
+    `disabled`: it gets no alerts, because it is switched off or because nobody has answered from its address yet.
+    """
 
     id: UUID
     kind: str
@@ -151,7 +154,8 @@ def lock_channels(connection: Connection, workspace_id: UUID) -> list[ChannelRef
     """The channels of a workspace, kept from being deleted until the caller's transaction ends."""
     rows = connection.execute(
         """
-        SELECT id, kind, config_version, disabled_at IS NOT NULL FROM channel WHERE workspace_id = %s ORDER BY id FOR KEY SHARE
+        SELECT id, kind, config_version, disabled_at IS NOT NULL OR unverified_since IS NOT NULL
+        FROM channel WHERE workspace_id = %s ORDER BY id FOR KEY SHARE
         """,
         (workspace_id,),
     ).fetchall()

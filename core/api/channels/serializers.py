@@ -70,6 +70,7 @@ class ChannelAnswer(Answer[Channel]):
     summary = serializers.CharField()
     config_version = serializers.IntegerField()
     enabled = serializers.SerializerMethodField()
+    verified = serializers.SerializerMethodField()
     disabled_at = serializers.DateTimeField(allow_null=True)
     disabled_reason = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -78,6 +79,16 @@ class ChannelAnswer(Answer[Channel]):
     def get_enabled(self, channel: Channel) -> bool:
         """Whether alerts are sent to it."""
         return channel.disabled_at is None
+
+    def get_verified(self, channel: Channel) -> bool:
+        """False while alerts wait for somebody at the address to agree."""
+        return channel.unverified_since is None
+
+
+class VerifyRequest(Strict):
+    """The code that was sent to the channel."""
+
+    code = Text(max_length=40)
 
 
 class NewChannelAnswer(ChannelAnswer):

@@ -23,6 +23,7 @@ ALERT_TYPES = (
     "certificate_expiring",
     "domain_expiring",
     "channel_disabled",
+    "verification",
     "test",
 )
 

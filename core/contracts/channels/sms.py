@@ -21,6 +21,10 @@ class SmsConfig(ChannelConfig, frozen=True, kw_only=True):
             raise BadConfig("sender_id", "invalid", "must have 1 to 11 letters and digits, one of them a letter")
         return SmsConfig(to=checked_number(self.to, "to"), sender_id=self.sender_id)
 
+    def person(self) -> str:
+        """Whose it is."""
+        return self.to
+
     def summary(self) -> str:
         """Most of the number is hidden: it is a person's."""
         return f"SMS {hidden_number(self.to)}"

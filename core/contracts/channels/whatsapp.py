@@ -60,6 +60,10 @@ class WhatsAppConfig(ChannelConfig, frozen=True, kw_only=True):
             check_service_url(self.api, API_HOSTS, service="Meta's Graph API", private_targets=private_targets, field="api")
         return structs.replace(self, to=checked_number(self.to, "to"))
 
+    def person(self) -> str:
+        """Whose it is."""
+        return self.to
+
     def summary(self) -> str:
         """Most of the number is hidden: it is a person's."""
         return f"WhatsApp {hidden_number(self.to)}"

@@ -8,13 +8,13 @@ from django.test import Client
 from core.api import edge
 from core.api.channels.models import Channel
 from core.api.incidents.models import Alert
-from core.contracts.unsubscribing import opened, unsubscribe_url
+from core.contracts.channel_links import link_url, opened
 from tests.integration.api.conftest import Caller, Edge
 from tests.integration.api.test_channels import create
 
 
 def link(channel: str, version: int = 1) -> str:
-    return unsubscribe_url(edge.vault_cipher(), "https://monitor.example.com", UUID(channel), version).removeprefix(
+    return link_url(edge.vault_cipher(), "https://monitor.example.com", "unsubscribe", UUID(channel), version).removeprefix(
         "https://monitor.example.com"
     )
 
@@ -53,5 +53,5 @@ def test_a_link_that_is_not_ours(alice: Caller, outside: Edge, token: str) -> No
 
 def test_a_sealed_configuration_is_no_link(alice: Caller, outside: Edge) -> None:
     create(alice, "email")
-    assert opened(edge.vault_cipher(), Channel.objects.get().config_ciphertext) is None
+    assert opened(edge.vault_cipher(), "unsubscribe", Channel.objects.get().config_ciphertext) is None
     assert Client().post(f"/unsubscribe/{Channel.objects.get().config_ciphertext}/").status_code == 404
