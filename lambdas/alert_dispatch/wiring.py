@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from botocore.config import Config
 
 from core.contracts.channel_vault import bind_table
+from core.contracts.channels.apprise import AppriseConfig
 from core.contracts.channels.config import ChannelConfig
 from core.contracts.channels.discord import DiscordConfig
 from core.contracts.channels.email import EmailConfig
@@ -25,6 +26,7 @@ from core.contracts.channels.telegram import TelegramConfig
 from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.channels.whatsapp import WhatsAppConfig
 from lambdas.alert_dispatch.breaker import Breaker
+from lambdas.alert_dispatch.channels.apprise import AppriseSender
 from lambdas.alert_dispatch.channels.discord import DiscordSender
 from lambdas.alert_dispatch.channels.email import SesSender, SmtpSender
 from lambdas.alert_dispatch.channels.ntfy import NtfySender
@@ -111,6 +113,7 @@ class Wiring:
     def _senders(self) -> Mapping[type[ChannelConfig], Callable[..., None]]:
         poster = Poster(private_targets=self.settings.private_targets, clock=utc_now)
         return {
+            AppriseConfig: AppriseSender(private_targets=self.settings.private_targets),
             DiscordConfig: DiscordSender(poster),
             EmailConfig: self._email_sender(),
             NtfyConfig: NtfySender(poster),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from core.contracts.channels.apprise import AppriseConfig
 from core.contracts.channels.config import BadConfig, ChannelConfig, convert
 from core.contracts.channels.discord import DiscordConfig
 from core.contracts.channels.email import EmailConfig
@@ -17,6 +18,7 @@ from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.channels.whatsapp import WhatsAppConfig
 
 KINDS: Final[dict[str, type[ChannelConfig]]] = {
+    "apprise": AppriseConfig,
     "discord": DiscordConfig,
     "email": EmailConfig,
     "ntfy": NtfyConfig,
