@@ -28,6 +28,8 @@ REDIS_URL = _env.url("REDIS_URL", schemes=("redis", "rediss"))
 CHANNEL_VAULT_KEYS = _env.secret("CHANNEL_VAULT_KEYS")
 PRIVATE_TARGETS = _env.boolean("PRIVATE_TARGETS", default=False)
 SMTP_PORT_25_OPEN = _env.boolean("SMTP_PORT_25_OPEN", default=False)
+VERIFY_ADDRESSES = _env.boolean("VERIFY_ADDRESSES", default=True)
+SMS_CHANNELS = _env.boolean("SMS_CHANNELS", default=False)
 DOMAIN_EXPIRY = _env.boolean("DOMAIN_EXPIRY", default=True)
 METRICS_TOKEN = _env.secret("METRICS_TOKEN") if _env.optional_text("METRICS_TOKEN") else None
 LOGINS_PER_MINUTE = _env.integer("LOGINS_PER_MINUTE", 20, low=1)

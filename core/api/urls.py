@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from core.api.channels import pages
 from core.api.description import openapi
 from core.api.health import views as health
 
@@ -13,6 +14,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/maintenance-windows/", include("core.api.maintenance.urls")),
     path("api/v1/channels/", include("core.api.channels.urls")),
     path("api/v1/", include("core.api.incidents.urls")),
+    path("unsubscribe/<str:token>/", pages.unsubscribe),
+    path("verify/<str:token>/", pages.verify),
     path("api/schema/", openapi),
     path("health/", health.ready),
     path("health/live/", health.live),

@@ -4,6 +4,7 @@ PostgreSQL holds the truth; DynamoDB holds a copy per version, which is immutabl
 hold the same Fernet ciphertext, so reading either without the key in Secrets Manager gives nothing.
 """
 
+import hmac
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,6 +40,7 @@ class VaultCipher:
     """Encrypts with the first key and decrypts with any: put a new key in front to rotate, drop the old one when all is re-encrypted."""
 
     def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = [key.encode() for key in keys]
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 
     def seal(self, config: Mapping[str, Any]) -> str:
@@ -56,6 +58,10 @@ class VaultCipher:
         except InvalidToken as error:
             raise UnreadableConfig("no key of the channel vault fits") from error
         return dict(config)
+
+    def digests(self, message: bytes) -> list[bytes]:
+        """A keyed digest (HMAC-SHA-256) of a message with each key, the newest first."""
+        return [hmac.digest(key, message, "sha256") for key in self._keys]
 
     def __repr__(self) -> str:
         return "VaultCipher(***)"

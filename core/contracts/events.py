@@ -18,7 +18,16 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 MonitorKind = Literal["website", "heartbeat"]
 AlertType = Literal[
-    "down", "recovered", "flapping", "not_monitored", "monitored_again", "certificate_expiring", "domain_expiring", "test"
+    "down",
+    "recovered",
+    "flapping",
+    "not_monitored",
+    "monitored_again",
+    "certificate_expiring",
+    "domain_expiring",
+    "channel_disabled",
+    "verification",
+    "test",
 ]
 PingKind = Literal["success", "fail", "start", "log"]
 ErrorType = Literal["transient", "permanent", "rate_limited"]

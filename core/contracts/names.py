@@ -61,6 +61,11 @@ class Names:
         return self._name("receipts")
 
     @property
+    def mail_events_queue(self) -> str:
+        """SQS: bounces and complaints of Amazon SES on their way to the inbox."""
+        return self._name("mail-events")
+
+    @property
     def vault_key_secret(self) -> str:
         """Secrets Manager: comma-separated Fernet keys of the channel vault, newest first."""
         return f"{self.env}/uptimemonitor/channel-vault-keys"

@@ -67,6 +67,11 @@ class Change:
     disable_reason: str | None = None
 
 
+def disabled_text(name: str, kind: str, reason: str) -> str:
+    """What the other channels are told of one that was disabled."""
+    return f"Nothing is sent to the channel “{name}” ({kind}) any more: {reason}. Correct it, or enable it again."
+
+
 def route(enabled_channels: Sequence[UUID], only_channel: UUID | None) -> list[UUID]:
     """Who is told. A test goes to its own channel, also while that is disabled: it is how one learns that it works again."""
     return [only_channel] if only_channel else sorted(set(enabled_channels))

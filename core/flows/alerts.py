@@ -10,7 +10,6 @@ from typing import Final
 
 from core.adapters.database import Connection, Pool
 from core.adapters.event_bus import EventBus
-from core.adapters.store import alerts as alert_store
 from core.adapters.store import deliveries as delivery_store
 from core.adapters.store import outbox
 from core.adapters.store.deliveries import OverdueDelivery
@@ -18,6 +17,7 @@ from core.adapters.store.outbox import OutboxEvent
 from core.contracts import events
 from core.domain import delivery as rules
 from core.domain.delivery import Count
+from core.flows.dead_channels import disable_channel
 from core.flows.requests import RECEIPT_TIMEOUT, request_event
 from core.flows.routing import route_waiting
 from core.logs import get_logger
@@ -122,10 +122,8 @@ def apply_receipt(
         if change is None:
             return None
         delivery_store.save(connection, stored.id, change.delivery, stored.config_version)
-        if change.disable_reason and alert_store.disable_channel(
-            connection, stored.channel_id, stored.config_version, change.disable_reason, now
-        ):
-            log.warning("channel.disabled", channel_id=str(stored.channel_id), reason=change.disable_reason)
+        if change.disable_reason:
+            disable_channel(connection, stored.channel_id, stored.config_version, change.disable_reason, now)
     return change.count
 
 

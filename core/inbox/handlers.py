@@ -11,8 +11,10 @@ from core.adapters.database import Pool
 from core.adapters.heartbeat_table import EdgeUnreachable, HeartbeatTable
 from core.adapters.queues import Message
 from core.contracts.events import Detail, HeartbeatPinged, decode
+from core.domain.mail_feedback import MailEvent, unreachable
 from core.flows import alert_metrics
 from core.flows.alerts import apply_receipt
+from core.flows.dead_channels import disable_channel
 from core.flows.heartbeat_metrics import HeartbeatSeries
 from core.flows.heartbeats import apply_pings
 from core.logs import get_logger
@@ -20,6 +22,8 @@ from core.logs import get_logger
 log = get_logger(__name__)
 
 CONNECTION_TIMEOUT_S = 5.0
+
+type Handler = Callable[[Sequence[Message]], None]
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -101,6 +105,32 @@ class ReceiptHandler:
                     connection, envelope.detail_type, bytes(envelope.detail), datetime.now(UTC), self._receipt_timeout
                 )
             alert_metrics.count(change)
+
+
+class MailEventHandler:
+    """Disables the channels whose mailboxes are gone or do not want our mail."""
+
+    def __init__(self, pool: Pool, tasks: TaskQueue) -> None:
+        self._pool = pool
+        self._tasks = tasks
+
+    def __call__(self, messages: Sequence[Message]) -> None:
+        """A transaction for each channel that is lost; an event that comes again changes nothing.
+
+        Raises:
+            msgspec.DecodeError: one is no event of SES.
+            psycopg.Error: that event, and those after it, were not handled.
+        """
+        for message in messages:
+            envelope = msgspec.json.decode(message.body, type=Envelope)
+            lost = unreachable(msgspec.json.decode(envelope.detail, type=MailEvent))
+            if lost is None:
+                log.info("inbox.mail_event", detail_type=envelope.detail_type)
+                continue
+            with self._pool.connection(CONNECTION_TIMEOUT_S) as connection, connection.transaction():
+                alert_id = disable_channel(connection, lost.channel_id, lost.config_version, lost.reason, datetime.now(UTC))
+            if alert_id:
+                self._tasks.kick_alerts([alert_id])
 
 
 def _ping(message: Message) -> Detail[HeartbeatPinged]:

@@ -13,13 +13,13 @@ from core.adapters.task_queue import TaskQueue
 from core.contracts.names import Names
 from core.flows.heartbeat_metrics import HeartbeatSeries
 from core.inbox.consumer import Consumer
-from core.inbox.handlers import PingHandler, ReceiptHandler
+from core.inbox.handlers import Handler, MailEventHandler, PingHandler, ReceiptHandler
 from core.inbox.settings import InboxSettings
 from core.logs import get_logger
 
 log = get_logger(__name__)
 
-QUEUES: Final = 2
+QUEUES: Final = 3
 WATCH_S: Final = 1.0
 DRAIN_S: Final = 10.0
 
@@ -50,7 +50,10 @@ def _consumers(settings: InboxSettings, stopping: threading.Event, pool: Any, ta
     pings = PingHandler(pool, HeartbeatTable(names, settings.region), tasks, HeartbeatSeries())
     receipts = ReceiptHandler(pool, settings.receipt_timeout)
     threads = []
-    for queue, handle in ((names.pings_queue, pings), (names.receipts_queue, receipts)):
+    queues: list[tuple[str, Handler]] = [(names.pings_queue, pings), (names.receipts_queue, receipts)]
+    if settings.mail_events:
+        queues.append((names.mail_events_queue, MailEventHandler(pool, tasks)))
+    for queue, handle in queues:
         for number in range(settings.threads):
             consumer = Consumer(SqsQueue(client, queue), handle, stopping)
             threads.append(threading.Thread(target=consumer.run, name=f"{queue}-{number}", daemon=True))

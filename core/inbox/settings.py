@@ -8,7 +8,7 @@ from core.env import Env, Secret
 
 @dataclass(frozen=True, slots=True)
 class InboxSettings:
-    """What the inbox needs to know. `threads` consume each queue; `metrics_port` 0 means no metrics."""
+    """What the inbox needs to know. `threads` consume each queue; `metrics_port` 0 means no metrics; `mail_events`: SES sends some."""
 
     database_url: Secret
     redis_url: Secret
@@ -16,6 +16,7 @@ class InboxSettings:
     region: str
     receipt_timeout: timedelta
     threads: int
+    mail_events: bool
     metrics_bind: str
     metrics_port: int
 
@@ -34,6 +35,7 @@ class InboxSettings:
             region=env.text("AWS_REGION", env.text("AWS_DEFAULT_REGION", "eu-west-1")),
             receipt_timeout=timedelta(seconds=env.integer("RECEIPT_TIMEOUT_S", 300, low=1)),
             threads=env.integer("INBOX_THREADS", 1, low=1, high=32),
+            mail_events=env.boolean("MAIL_EVENTS", False),
             metrics_bind=env.text("METRICS_BIND", "127.0.0.1"),
             metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
         )

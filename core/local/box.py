@@ -94,6 +94,7 @@ def environ(box: Box, inherited: Mapping[str, str]) -> dict[str, str]:
         "PRIVATE_TARGETS": str(box.settings.private_targets).lower(),
         "RECEIPT_TIMEOUT_S": str(box.settings.receipt_timeout_s),
         "EMAIL_TRANSPORT": kept.get("EMAIL_TRANSPORT") or f"smtp://{LOOPBACK}:{box.settings.ports.smtp}",
+        "VERIFY_ADDRESSES": kept.get("VERIFY_ADDRESSES") or str(bool(kept.get("EMAIL_TRANSPORT"))).lower(),
         "EMAIL_FROM": kept.get("EMAIL_FROM") or EMAIL_FROM,
         "DRAIN_S": kept.get("DRAIN_S") or "1",
         "DATABASE_CONNECTIONS": kept.get("DATABASE_CONNECTIONS") or "4",

@@ -34,6 +34,7 @@ class Settings:
     names: Names
     region: str
     email_from: str
+    ses_configuration_set: str
     smtp: SmtpServer | None
     private_targets: bool
     public_url: str
@@ -53,6 +54,7 @@ class Settings:
             names=Names(_required(environ, "UPTIME_ENV")),
             region=environ.get("AWS_REGION") or _required(environ, "AWS_DEFAULT_REGION"),
             email_from=_required(environ, "EMAIL_FROM"),
+            ses_configuration_set=environ.get("SES_CONFIGURATION_SET") or "",
             smtp=_smtp(environ.get("EMAIL_TRANSPORT") or "ses"),
             private_targets=_boolean(environ, "PRIVATE_TARGETS"),
             public_url=(environ.get("PUBLIC_URL") or "").rstrip("/"),

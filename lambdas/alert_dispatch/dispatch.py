@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import uuid4
 
+from msgspec import structs
+
 from core.contracts.channels.config import ChannelConfig
+from core.contracts.channels.email import EmailConfig
 from core.contracts.events import AlertRequested, Detail
 from lambdas.alert_dispatch import receipts
 from lambdas.alert_dispatch.breaker import Breaker
 from lambdas.alert_dispatch.errors import Later, Permanent, Transient
-from lambdas.alert_dispatch.message import Message, compose
+from lambdas.alert_dispatch.message import Message, compose, verification_text
 from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded
 from lambdas.alert_dispatch.receipts import Receipt
 from lambdas.alert_dispatch.vault import Vault
@@ -94,10 +97,18 @@ class Dispatcher:
             raise Transient("not tried: the target timed out several times", retry_after_s=open_for_s)
         timeout_s = FIRST_TRY_TIMEOUT_S if attempt == 1 else LATER_TRY_TIMEOUT_S
         try:
-            send(Outgoing(request, compose(data, self.public_url), timeout_s), config)
+            send(Outgoing(request, compose(self._complete(data, config), self.public_url), timeout_s), config)
         except Transient as error:
             if error.timed_out:
                 self.breaker.timed_out(data.channel_id, data.config_version, self.clock())
             raise
         if open_for_s is not None:
             self.breaker.answered(data.channel_id, data.config_version)
+
+    def _complete(self, data: AlertRequested, config: ChannelConfig) -> AlertRequested:
+        """What must not travel in an event is put in here: the proof that somebody reads what is sent to an address."""
+        if data.alert_type != "verification":
+            return data
+        code = self.vault.code(data.channel_id, data.config_version)
+        link = self.vault.link("verify", self.public_url, data.channel_id, data.config_version)
+        return structs.replace(data, text=verification_text(code, link if isinstance(config, EmailConfig) else ""))

@@ -29,6 +29,8 @@ LOOKS: Final = {
     "monitored_again": _BLUE,
     "certificate_expiring": _YELLOW,
     "domain_expiring": _YELLOW,
+    "channel_disabled": _ORANGE,
+    "verification": _BLUE,
     "test": _BLUE,
 }
 

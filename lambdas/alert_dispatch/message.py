@@ -53,6 +53,13 @@ REASONS: Final = {
 """By the reason's label; an unknown (newer) one is shown as it is."""
 
 
+ABOUT_CHANNELS: Final = {
+    "channel_disabled": ("CHANNEL DISABLED: one of your channels gets no more alerts", "A channel was disabled."),
+    "verification": ("Confirm this address for Uptime Monitor", "Somebody wants alerts to be sent here."),
+}
+"""Subject and headline of what is told about channels; its text says the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message: ready as text and HTML, and in pieces for services with a form of their own.
@@ -139,6 +146,8 @@ def _notice(request: AlertRequested, monitor: MonitorFacts | None) -> _Story:
         return _Story(f"NOT MONITORED: {name}", f"{name} {is_not} monitored right now.", facts, closing)
     if request.alert_type == "monitored_again":
         return _Story(f"MONITORED AGAIN: {name}", f"{name} {is_being} monitored again.", facts, request.text)
+    if request.alert_type in ABOUT_CHANNELS:
+        return _Story(*ABOUT_CHANNELS[request.alert_type], (), request.text)
     if request.alert_type == "test":
         closing = request.text or "Somebody asked for it. If you can read it, this channel works."
         return _Story("Test message from Uptime Monitor", "This is a test message.", facts, closing)
@@ -166,6 +175,12 @@ def _what_and_why(monitor: MonitorFacts, incident: IncidentFacts) -> tuple[tuple
 
 def _confirmed(incident: IncidentFacts) -> str:
     return f"{moment(incident.opened_at)}, after {duration(incident.opened_at - incident.began_at)}"
+
+
+def verification_text(code: str, link: str) -> str:
+    """How to agree to alerts; a telephone gets no `link`, which would not fit."""
+    how = f"open {link} or give them the code {code}" if link else f"give them the code {code}"
+    return f"If that was you, {how}. If not, do nothing: no alerts will come."
 
 
 def reason_in_words(label: str) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 
+from core.contracts.channel_links import Purpose, code, link_url
 from core.contracts.channel_vault import ChannelVersion, UnreadableConfig, VaultCipher
 from core.contracts.channels.config import BadConfig, ChannelConfig
 from core.contracts.channels.registry import load_config
@@ -41,6 +42,19 @@ class Vault:
             if len(self._configs) > CACHED:
                 self._configs.popitem(last=False)
         return config
+
+    def link(self, purpose: Purpose, public_url: str, channel_id: UUID, version: int) -> str:
+        """The address of a page about this channel; empty without a public address."""
+        return link_url(self._keys(), public_url, purpose, channel_id, version)
+
+    def code(self, channel_id: UUID, version: int) -> str:
+        """The code that proves that somebody reads what is sent there."""
+        return code(self._keys(), channel_id, version)
+
+    def _keys(self) -> VaultCipher:
+        cipher = self._cipher or VaultCipher(self._fetch_keys())
+        self._cipher = cipher
+        return cipher
 
     def _read(self, channel_id: UUID, version: int) -> ChannelConfig:
         try:

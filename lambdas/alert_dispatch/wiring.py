@@ -5,28 +5,39 @@ from datetime import UTC, datetime
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import boto3
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from botocore.config import Config
 
 from core.contracts.channel_vault import bind_table
+from core.contracts.channels.apprise import AppriseConfig
 from core.contracts.channels.config import ChannelConfig
 from core.contracts.channels.discord import DiscordConfig
 from core.contracts.channels.email import EmailConfig
 from core.contracts.channels.ntfy import NtfyConfig
+from core.contracts.channels.opsgenie import OpsgenieConfig
+from core.contracts.channels.pagerduty import PagerDutyConfig
 from core.contracts.channels.slack import SlackConfig
+from core.contracts.channels.sms import SmsConfig
 from core.contracts.channels.teams import TeamsConfig
 from core.contracts.channels.telegram import TelegramConfig
 from core.contracts.channels.webhook import WebhookConfig
+from core.contracts.channels.whatsapp import WhatsAppConfig
 from lambdas.alert_dispatch.breaker import Breaker
+from lambdas.alert_dispatch.channels.apprise import AppriseSender
 from lambdas.alert_dispatch.channels.discord import DiscordSender
 from lambdas.alert_dispatch.channels.email import SesSender, SmtpSender
 from lambdas.alert_dispatch.channels.ntfy import NtfySender
+from lambdas.alert_dispatch.channels.opsgenie import OpsgenieSender
+from lambdas.alert_dispatch.channels.pagerduty import PagerDutySender
 from lambdas.alert_dispatch.channels.slack import SlackSender
+from lambdas.alert_dispatch.channels.sms import SnsSender
 from lambdas.alert_dispatch.channels.teams import TeamsSender
 from lambdas.alert_dispatch.channels.telegram import TelegramSender
 from lambdas.alert_dispatch.channels.webhook import WebhookSender
+from lambdas.alert_dispatch.channels.whatsapp import WhatsAppSender
 from lambdas.alert_dispatch.config import Settings
 from lambdas.alert_dispatch.dispatch import Dispatcher
 from lambdas.alert_dispatch.order import Order
@@ -36,6 +47,7 @@ from lambdas.alert_dispatch.vault import Vault
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 CLIENT_CONFIG = Config(
@@ -67,8 +79,9 @@ class Wiring:
         dynamodb = self._client("dynamodb")
         self.persistence = DynamoDBPersistenceLayer(table_name=names.dispatch_table, boto3_client=dynamodb)
         self.receipts = Receipts(self._client("events"), names.bus)
+        self._vault = Vault(self._vault_keys)
         self.dispatcher = Dispatcher(
-            vault=Vault(self._vault_keys),
+            vault=self._vault,
             order=Order(dynamodb, names.dispatch_table),
             breaker=Breaker(dynamodb, names.dispatch_table),
             senders=self._senders(),
@@ -92,22 +105,36 @@ class Wiring:
         client: SESV2Client = self._client("sesv2")
         return client
 
+    @cached_property
+    def _sns(self) -> "SNSClient":
+        client: SNSClient = self._client("sns")
+        return client
+
     def _senders(self) -> Mapping[type[ChannelConfig], Callable[..., None]]:
         poster = Poster(private_targets=self.settings.private_targets, clock=utc_now)
         return {
+            AppriseConfig: AppriseSender(private_targets=self.settings.private_targets),
             DiscordConfig: DiscordSender(poster),
             EmailConfig: self._email_sender(),
             NtfyConfig: NtfySender(poster),
+            OpsgenieConfig: OpsgenieSender(poster),
+            PagerDutyConfig: PagerDutySender(poster),
             SlackConfig: SlackSender(poster),
+            SmsConfig: SnsSender(lambda: self._sns),
             TeamsConfig: TeamsSender(poster),
             TelegramConfig: TelegramSender(poster),
             WebhookConfig: WebhookSender(poster),
+            WhatsAppConfig: WhatsAppSender(poster),
         }
 
     def _email_sender(self) -> Callable[..., None]:
         if self.settings.smtp:
-            return SmtpSender(self.settings.smtp, self.settings.email_from, utc_now)
-        return SesSender(lambda: self._ses, self.settings.email_from, utc_now)
+            return SmtpSender(self.settings.smtp, self.settings.email_from, utc_now, self._unsubscribe_url)
+        configuration_set = self.settings.ses_configuration_set
+        return SesSender(lambda: self._ses, self.settings.email_from, utc_now, self._unsubscribe_url, configuration_set)
+
+    def _unsubscribe_url(self, channel_id: UUID, version: int) -> str:
+        return self._vault.link("unsubscribe", self.settings.public_url, channel_id, version)
 
     def _vault_keys(self) -> Sequence[str]:
         if self.settings.vault_keys:

@@ -81,12 +81,24 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class ChannelRef:
-    """A channel, as requests name it: never its configuration, only the version of it."""
+    """A channel, as requests name it: never its configuration, only the version of it.
+
+    `disabled`: it gets no alerts, because it is switched off or because nobody has answered from its address yet.
+    """
 
     id: UUID
     kind: str
     config_version: int
     disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DisabledChannel:
+    """A channel that has just been disabled."""
+
+    workspace_id: UUID
+    name: str
+    kind: str
 
 
 def claim_for_routing(connection: Connection, alert_id: UUID, now: datetime) -> StoredAlert | None:
@@ -142,23 +154,30 @@ def lock_channels(connection: Connection, workspace_id: UUID) -> list[ChannelRef
     """The channels of a workspace, kept from being deleted until the caller's transaction ends."""
     rows = connection.execute(
         """
-        SELECT id, kind, config_version, disabled_at IS NOT NULL FROM channel WHERE workspace_id = %s ORDER BY id FOR KEY SHARE
+        SELECT id, kind, config_version, disabled_at IS NOT NULL OR unverified_since IS NOT NULL
+        FROM channel WHERE workspace_id = %s ORDER BY id FOR KEY SHARE
         """,
         (workspace_id,),
     ).fetchall()
     return [ChannelRef(*row) for row in rows]
 
 
-def disable_channel(connection: Connection, channel_id: UUID, config_version: int, reason: str, now: datetime) -> bool:
-    """Disable a channel whose target is gone; False where it is disabled already or has been edited since."""
-    done = connection.execute(
+def disable_channel(
+    connection: Connection, channel_id: UUID, config_version: int | None, reason: str, now: datetime
+) -> DisabledChannel | None:
+    """Disable a channel whose target is gone; None where it is disabled already or has been edited since.
+
+    Without a `config_version` any is meant.
+    """
+    row = connection.execute(
         """
         UPDATE channel SET disabled_at = %(now)s, disabled_reason = %(reason)s, updated_at = %(now)s
-        WHERE id = %(id)s AND config_version = %(version)s AND disabled_at IS NULL
+        WHERE id = %(id)s AND config_version = coalesce(%(version)s, config_version) AND disabled_at IS NULL
+        RETURNING workspace_id, name, kind
         """,
         {"now": now, "reason": reason, "id": channel_id, "version": config_version},
-    )
-    return done.rowcount == 1
+    ).fetchone()
+    return DisabledChannel(*row) if row else None
 
 
 def _alert(row: Sequence[Any]) -> StoredAlert:

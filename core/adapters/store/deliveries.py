@@ -91,7 +91,7 @@ def lock_overdue(connection: Connection, now: datetime, limit: int) -> list[Over
                d.state, d.generation, d.attempts, d.receipt_due_at, d.retry_at, d.finished_at, d.error_type, d.error,
                a.id, a.workspace_id, a.incident_id, a.alert_type, a.order_key, a.sequence, a.only_channel_id, a.created_at,
                a.facts::text,
-               c.id, c.kind, c.config_version, c.disabled_at IS NOT NULL
+               c.id, c.kind, c.config_version, c.disabled_at IS NOT NULL OR c.unverified_since IS NOT NULL
         FROM delivery d JOIN alert a ON a.id = d.alert_id JOIN channel c ON c.id = d.channel_id
         WHERE d.state = 'requested' AND d.receipt_due_at < %s
         ORDER BY d.id LIMIT %s FOR UPDATE OF d SKIP LOCKED

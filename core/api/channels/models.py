@@ -8,7 +8,10 @@ from core.api.accounts.models import Workspace, new_id
 
 
 class Channel(models.Model):
-    """A way to reach people. The configuration is encrypted (`core.contracts.channel_vault`); `summary` is its harmless part."""
+    """A way to reach people. The configuration is encrypted (`core.contracts.channel_vault`); `summary` is its harmless part.
+
+    While it has `unverified_since`, nobody at its address has answered yet, and no alert goes there.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="channels")
@@ -19,6 +22,8 @@ class Channel(models.Model):
     summary = models.CharField(max_length=200)
     disabled_at = models.DateTimeField(null=True)
     disabled_reason = models.TextField(blank=True, default="")
+    unverified_since = models.DateTimeField(null=True)
+    verification_attempts = models.SmallIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

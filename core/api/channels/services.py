@@ -5,7 +5,7 @@ A version of a configuration is in the vault at the edge before anything that is
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +18,17 @@ from core.api.accounts.models import Workspace
 from core.api.channels.models import Channel
 from core.api.incidents.models import Alert
 from core.api.problems import FieldError, Problem
+from core.contracts.channel_links import is_code
 from core.contracts.channels.config import BadConfig, ChannelConfig
-from core.contracts.channels.registry import parse_config
+from core.contracts.channels.registry import load_config, parse_config
+from core.contracts.channels.webhook import WebhookConfig, new_webhook_secret
+from core.contracts.events import AlertType
 from core.domain.alert_facts import AlertFacts
+from core.domain.delivery import disabled_text
 
+ASK_AGAIN = timedelta(minutes=1)
+MOST_ATTEMPTS = 10
+UNSUBSCRIBED = "the recipient wants no more mail"
 TEST_TEXT = "This is a test of the channel “{name}”. If you can read it, alerts will reach you here."
 
 
@@ -33,8 +40,12 @@ class NewChannel:
     secret: str | None
 
 
-def channel_create(*, workspace: Workspace, name: str, kind: str, config: Mapping[str, Any]) -> NewChannel:
-    """A channel that every alert of the workspace goes to.
+def channel_create(
+    *, workspace: Workspace, name: str, kind: str, config: Mapping[str, Any], now: datetime, own_address: str = ""
+) -> NewChannel:
+    """A channel that every alert of the workspace goes to; where it is a person's, once somebody there has agreed.
+
+    `own_address` is the e-mail address of whoever makes it: it needs no agreement.
 
     Raises:
         FieldError: the configuration does not fit the kind.
@@ -44,19 +55,22 @@ def channel_create(*, workspace: Workspace, name: str, kind: str, config: Mappin
     with transaction.atomic():
         channel = Channel(workspace=workspace, name=name, kind=kind, config_version=1)
         _seal(channel, parsed)
+        _have_verified(channel, parsed, own_address, now)
         channel.save(force_insert=True)
         _project(channel)
+        question = _question(channel, now)
+    _kick(question)
     return NewChannel(channel, _made_secret(parsed, config))
 
 
-def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetime) -> NewChannel:
+def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetime, own_address: str = "") -> NewChannel:
     """Change a channel. `config` replaces the whole configuration; a new one enables a channel that was disabled for its old one.
 
     Raises:
         FieldError: the configuration does not fit the kind.
         Problem: the edge cannot be reached; nothing was changed.
     """
-    secret = None
+    secret, question = None, None
     with transaction.atomic():
         channel = Channel.objects.select_for_update().get(pk=channel_id)
         channel.name = changes.get("name", channel.name)
@@ -64,11 +78,42 @@ def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetim
         if "config" in changes:
             parsed = _parse(channel.kind, changes["config"])
             secret = _made_secret(parsed, changes["config"])
+            same = parsed.person() == load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext)).person()
             channel.config_version += 1
             _seal(channel, parsed)
+            if not same or channel.unverified_since:
+                _have_verified(channel, parsed, own_address, now)
+                question = _question(channel, now)
             _project(channel)
         channel.save()
+    _kick(question)
     return NewChannel(channel, secret)
+
+
+def channel_rotate_secret(*, channel_id: UUID) -> NewChannel:
+    """Give a webhook a new signing secret; until `channel_forget_secret` the one before it signs as well.
+
+    Raises:
+        Problem: the channel signs nothing, or the edge cannot be reached; nothing was changed.
+    """
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().get(pk=channel_id)
+        config = _signing(channel).rotated(new_webhook_secret())
+        _replace(channel, config)
+    return NewChannel(channel, config.secret)
+
+
+def channel_forget_secret(*, channel_id: UUID) -> None:
+    """End a rotation: only the newest secret signs from now on.
+
+    Raises:
+        Problem: as above.
+    """
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().get(pk=channel_id)
+        config = _signing(channel)
+        if config.previous_secret:
+            _replace(channel, msgspec.structs.replace(config, previous_secret=""))
 
 
 def channel_delete(*, channel_id: UUID) -> None:
@@ -80,6 +125,68 @@ def channel_delete(*, channel_id: UUID) -> None:
         edge.channel_vault().remove(channel_id)
 
 
+def channel_ask(*, channel_id: UUID, now: datetime) -> Alert:
+    """Ask the person at the address once more.
+
+    Raises:
+        Problem: there is nothing to ask, or it was asked a moment ago.
+    """
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().get(pk=channel_id)
+        if channel.unverified_since is None:
+            raise Problem(problem_types.CONFLICT, "This channel needs no verification.")
+        if now - channel.unverified_since < ASK_AGAIN:
+            raise Problem(problem_types.CONFLICT, "It was sent less than a minute ago.")
+        channel.unverified_since = now
+        channel.save()
+        question = _question(channel, now)
+    _kick(question)
+    assert question is not None, "an unverified channel has a question"
+    return question
+
+
+def channel_verify(*, channel_id: UUID, code: str) -> Channel:
+    """Let alerts go to an address from which somebody has answered.
+
+    Raises:
+        FieldError: another code.
+        Problem: too many other codes; a new configuration has a new one.
+    """
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().get(pk=channel_id)
+        if channel.unverified_since is None:
+            return channel
+        if channel.verification_attempts >= MOST_ATTEMPTS:
+            raise Problem(problem_types.CONFLICT, "Too many wrong codes. Enter the configuration again to get another code.")
+        right = is_code(edge.vault_cipher(), channel.id, channel.config_version, code)
+        channel.verification_attempts += 1
+        channel.unverified_since = None if right else channel.unverified_since
+        channel.save()
+    if not right:
+        raise FieldError("code", "invalid", "is not the code that was sent")
+    return channel
+
+
+def channel_verified(*, channel_id: UUID, config_version: int) -> None:
+    """Somebody has followed the link that was sent to this version's address."""
+    Channel.objects.filter(pk=channel_id, config_version=config_version).update(unverified_since=None)
+
+
+def channel_unsubscribe(*, channel_id: UUID, config_version: int, now: datetime) -> bool:
+    """The recipient wants no more mail: disable the channel, and tell the others. False where there is nothing to do any more."""
+    with transaction.atomic():
+        channel = Channel.objects.select_for_update().filter(pk=channel_id, config_version=config_version).first()
+        if channel is None or channel.disabled_at is not None:
+            return False
+        channel.disabled_at, channel.disabled_reason = now, UNSUBSCRIBED
+        channel.save()
+        facts = AlertFacts(text=disabled_text(channel.name, channel.kind, UNSUBSCRIBED))
+        alert = _alert(channel.workspace_id, "channel_disabled", facts, now)
+        alert.save(force_insert=True)
+    edge.task_queue().kick_alerts([alert.id])
+    return True
+
+
 def channel_test(*, channel: Channel, now: datetime) -> Alert:
     """Send a test message on the way that every alert takes.
 
@@ -88,27 +195,69 @@ def channel_test(*, channel: Channel, now: datetime) -> Alert:
     """
     if channel.disabled_at is not None:
         raise Problem(problem_types.CONFLICT, "This channel is disabled; enable it to test it.")
+    if channel.unverified_since is not None:
+        raise Problem(problem_types.CONFLICT, "Nobody has answered from this address yet: verify it to test it.")
     facts = AlertFacts(text=TEST_TEXT.format(name=channel.name))
-    alert = Alert(
-        workspace_id=channel.workspace_id,
-        alert_type="test",
-        sequence=1,
-        facts=msgspec.to_builtins(facts),
-        only_channel=channel,
-        created_at=now,
-    )
-    alert.order_key = alert.id
+    alert = _alert(channel.workspace_id, "test", facts, now)
+    alert.only_channel = channel
     alert.save(force_insert=True)
     edge.task_queue().kick_alerts([alert.id])
     return alert
 
 
+def _have_verified(channel: Channel, parsed: ChannelConfig, own_address: str, now: datetime) -> None:
+    """Whether a channel waits for an answer; its owner's own address does not."""
+    person = parsed.person()
+    asks = settings.VERIFY_ADDRESSES and person and person.lower() != own_address.lower()
+    channel.unverified_since = now if asks else None
+    channel.verification_attempts = 0
+
+
+def _question(channel: Channel, now: datetime) -> Alert | None:
+    """The alert that asks, stored; None where nobody needs to be asked. Link and code are put in where it is sent."""
+    if channel.unverified_since is None:
+        return None
+    question = _alert(channel.workspace_id, "verification", AlertFacts(), now)
+    question.only_channel = channel
+    question.save(force_insert=True)
+    return question
+
+
+def _kick(alert: Alert | None) -> None:
+    if alert:
+        edge.task_queue().kick_alerts([alert.id])
+
+
+def _alert(workspace_id: UUID, alert_type: AlertType, facts: AlertFacts, now: datetime) -> Alert:
+    """An alert about no monitor, not stored yet."""
+    alert = Alert(workspace_id=workspace_id, alert_type=alert_type, sequence=1, facts=msgspec.to_builtins(facts), created_at=now)
+    alert.order_key = alert.id
+    return alert
+
+
 def _parse(kind: str, config: Mapping[str, Any]) -> ChannelConfig:
+    if kind == "sms" and not settings.SMS_CHANNELS:
+        raise FieldError("kind", "not_available", "SMS is not set up here: its operator would pay for each")
     try:
         return parse_config(kind, config, private_targets=settings.PRIVATE_TARGETS)
     except BadConfig as bad:
         field = "kind" if bad.field == "kind" else f"config.{bad.field}" if bad.field else "config"
         raise FieldError(field, bad.code, bad.message) from bad
+
+
+def _signing(channel: Channel) -> WebhookConfig:
+    config = load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext))
+    if not isinstance(config, WebhookConfig):
+        raise Problem(problem_types.CONFLICT, "Only webhooks are signed.")
+    return config
+
+
+def _replace(channel: Channel, config: ChannelConfig) -> None:
+    """A new version of a locked channel's configuration, at the edge first."""
+    channel.config_version += 1
+    _seal(channel, config)
+    _project(channel)
+    channel.save()
 
 
 def _made_secret(parsed: ChannelConfig, given: Mapping[str, Any]) -> str | None:

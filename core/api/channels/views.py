@@ -43,14 +43,19 @@ class ChannelViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceVi
     def create(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
         """Add a channel. A signing secret that was made for a webhook is in this answer and nowhere else."""
         values = parsed(serializers.ChannelRequest, request)
-        return self.answer(services.channel_create(workspace=self.workspace, **values), status.HTTP_201_CREATED)
+        return self.answer(
+            services.channel_create(workspace=self.workspace, now=timezone.now(), own_address=self._own_address(), **values),
+            status.HTTP_201_CREATED,
+        )
 
     @extend_schema(request=serializers.ChannelUpdate, responses=serializers.NewChannelAnswer)
     def partial_update(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
         """Change the name, replace the configuration, enable or disable."""
         channel = self.get_object()
         changes = parsed(serializers.ChannelUpdate, request, partial=True)
-        return self.answer(services.channel_update(channel_id=channel.id, changes=changes, now=timezone.now()))
+        return self.answer(
+            services.channel_update(channel_id=channel.id, changes=changes, now=timezone.now(), own_address=self._own_address())
+        )
 
     def destroy(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
         """Delete a channel and the history of its deliveries."""
@@ -62,6 +67,34 @@ class ChannelViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceVi
         """Send a test message to this channel, on the way that every alert takes."""
         alert = services.channel_test(channel=self.get_object(), now=timezone.now())
         return Response(serializers.TestAnswer(alert).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=serializers.VerifyRequest, responses=serializers.ChannelAnswer)
+    def verify(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Enter the code that was sent to a person's address; alerts go there from now on."""
+        channel = self.get_object()
+        found = services.channel_verify(channel_id=channel.id, **parsed(serializers.VerifyRequest, request))
+        return Response(serializers.ChannelAnswer(found).data)
+
+    @extend_schema(request=None, responses={202: serializers.TestAnswer})
+    def ask(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Send link and code to the address once more."""
+        question = services.channel_ask(channel_id=self.get_object().id, now=timezone.now())
+        return Response(serializers.TestAnswer(question).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses=serializers.NewChannelAnswer)
+    def rotate_secret(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Make a new signing secret, which is in this answer and nowhere else. Messages carry the signature of the one before it too."""
+        return self.answer(services.channel_rotate_secret(channel_id=self.get_object().id))
+
+    @extend_schema(responses={204: None})
+    def forget_secret(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """End the rotation: messages carry the signature of the newest secret alone."""
+        services.channel_forget_secret(channel_id=self.get_object().id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _own_address(self) -> str:
+        """Of the caller; a key has none."""
+        return str(getattr(self.request.user, "email", ""))
 
     @staticmethod
     def answer(new: NewChannel, status_code: int = status.HTTP_200_OK) -> Response:

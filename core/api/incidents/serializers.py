@@ -22,6 +22,8 @@ ALERT_TYPES = (
     "monitored_again",
     "certificate_expiring",
     "domain_expiring",
+    "channel_disabled",
+    "verification",
     "test",
 )
 

@@ -31,6 +31,10 @@ class ChannelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """
         raise NotImplementedError
 
+    def person(self) -> str:
+        """The address where it is a person's, who must agree before anything but a question is sent there; else empty."""
+        return ""
+
     def summary(self) -> str:
         """What may be shown of it: enough to recognise it, nothing to use it with (paths often hold tokens)."""
         raise NotImplementedError

@@ -24,6 +24,10 @@ class EmailConfig(ChannelConfig, frozen=True, kw_only=True):
             raise BadConfig("address", "too_long", f"must have at most {ADDRESS_LIMIT} characters")
         return EmailConfig(address=address)
 
+    def person(self) -> str:
+        """Whose it is."""
+        return self.address
+
     def summary(self) -> str:
         """The address."""
         return self.address[:200]

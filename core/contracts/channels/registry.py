@@ -3,23 +3,33 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from core.contracts.channels.apprise import AppriseConfig
 from core.contracts.channels.config import BadConfig, ChannelConfig, convert
 from core.contracts.channels.discord import DiscordConfig
 from core.contracts.channels.email import EmailConfig
 from core.contracts.channels.ntfy import NtfyConfig
+from core.contracts.channels.opsgenie import OpsgenieConfig
+from core.contracts.channels.pagerduty import PagerDutyConfig
 from core.contracts.channels.slack import SlackConfig
+from core.contracts.channels.sms import SmsConfig
 from core.contracts.channels.teams import TeamsConfig
 from core.contracts.channels.telegram import TelegramConfig
 from core.contracts.channels.webhook import WebhookConfig
+from core.contracts.channels.whatsapp import WhatsAppConfig
 
 KINDS: Final[dict[str, type[ChannelConfig]]] = {
+    "apprise": AppriseConfig,
     "discord": DiscordConfig,
     "email": EmailConfig,
     "ntfy": NtfyConfig,
+    "opsgenie": OpsgenieConfig,
+    "pagerduty": PagerDutyConfig,
     "slack": SlackConfig,
+    "sms": SmsConfig,
     "teams": TeamsConfig,
     "telegram": TelegramConfig,
     "webhook": WebhookConfig,
+    "whatsapp": WhatsAppConfig,
 }
 
 

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -28,8 +29,20 @@ SES_THROTTLES: Final = frozenset({"TooManyRequestsException", "LimitExceededExce
 SES_BAD_REQUESTS: Final = frozenset({"BadRequestException"})
 
 
-def build(outgoing: Outgoing, sender: str, recipient: str, now: datetime) -> EmailMessage:
-    """The mail. Its Message-ID is made of the delivery, so a repeated one can be told; messages of one incident form a thread."""
+type Unsubscribe = Callable[[UUID, int], str]
+"""The link that ends the mail to a version of a channel; empty where there is none."""
+
+
+def no_link(_channel_id: UUID, _version: int) -> str:
+    """For installations without a public address."""
+    return ""
+
+
+def build(outgoing: Outgoing, sender: str, recipient: str, now: datetime, unsubscribe: str = "") -> EmailMessage:
+    """The mail. Its Message-ID is made of the delivery, so a repeated one can be told; messages of one incident form a thread.
+
+    `unsubscribe` is offered as RFC 2369 and RFC 8058 say; one click only over https, as the latter wants.
+    """
     data = outgoing.request.data
     domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
     mail = EmailMessage(policy=SMTP_POLICY)
@@ -40,6 +53,10 @@ def build(outgoing: Outgoing, sender: str, recipient: str, now: datetime) -> Ema
     mail["Message-ID"] = f"<{data.delivery_id}@{domain}>"
     mail["References"] = f"<{data.order_key}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
+    if unsubscribe:
+        mail["List-Unsubscribe"] = f"<{unsubscribe}>"
+    if unsubscribe.startswith("https://"):
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail.set_content(outgoing.message.text)
     mail.add_alternative(outgoing.message.html, subtype="html")
     return mail
@@ -48,14 +65,19 @@ def build(outgoing: Outgoing, sender: str, recipient: str, now: datetime) -> Ema
 class SmtpSender:
     """Hands mail to an SMTP server, with STARTTLS where it is offered."""
 
-    def __init__(self, server: SmtpServer, sender: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, server: SmtpServer, sender: str, clock: Callable[[], datetime], unsubscribe: Unsubscribe = no_link
+    ) -> None:
         self._server = server
+        self._unsubscribe = unsubscribe
         self._sender = sender
         self._clock = clock
 
     def __call__(self, outgoing: Outgoing, config: EmailConfig) -> None:
         """Send; see `Sender`."""
-        mail = build(outgoing, self._sender, config.address, self._clock())
+        data = outgoing.request.data
+        link = self._unsubscribe(data.channel_id, data.config_version)
+        mail = build(outgoing, self._sender, config.address, self._clock(), link)
         try:
             self._hand_over(mail, config.address, time.monotonic() + outgoing.timeout_s)
         except smtplib.SMTPRecipientsRefused as error:
@@ -101,19 +123,36 @@ class SmtpSender:
 class SesSender:
     """Hands mail to Amazon SES."""
 
-    def __init__(self, client: Callable[[], "SESV2Client"], sender: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: Callable[[], "SESV2Client"],
+        sender: str,
+        clock: Callable[[], datetime],
+        unsubscribe: Unsubscribe = no_link,
+        configuration_set: str = "",
+    ) -> None:
         self._client = client
+        self._unsubscribe = unsubscribe
+        self._configuration_set = configuration_set
         self._sender = sender
         self._clock = clock
 
     def __call__(self, outgoing: Outgoing, config: EmailConfig) -> None:
-        """Send; see `Sender`. What SES refuses for our account's sake is worth another try: the operator will repair it."""
-        mail = build(outgoing, self._sender, config.address, self._clock())
+        """Send; see `Sender`. What SES refuses for our account's sake is worth another try: the operator will repair it.
+
+        The tags come back in its events about the mail (`core.domain.mail_feedback`).
+        """
+        data = outgoing.request.data
+        link = self._unsubscribe(data.channel_id, data.config_version)
+        mail = build(outgoing, self._sender, config.address, self._clock(), link)
+        tags = {"channel": str(data.channel_id), "config_version": str(data.config_version)}
         try:
             self._client().send_email(
                 FromEmailAddress=self._sender,
                 Destination={"ToAddresses": [config.address]},
                 Content={"Raw": {"Data": mail.as_bytes()}},
+                EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
+                **({"ConfigurationSetName": self._configuration_set} if self._configuration_set else {}),
             )
         except ClientError as error:
             raise _ses_error(error.response["Error"].get("Code", ""), str(error)) from error

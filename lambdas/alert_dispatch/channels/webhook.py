@@ -14,6 +14,7 @@ import msgspec
 from core.contracts.channels.webhook import WebhookConfig, signing_key
 from core.contracts.events import AlertRequested, Detail
 from lambdas.alert_dispatch.dispatch import Outgoing
+from lambdas.alert_dispatch.filling import filled
 from lambdas.alert_dispatch.message import Message
 from lambdas.alert_dispatch.posting import Poster, judge
 
@@ -26,20 +27,25 @@ class WebhookSender:
 
     def __call__(self, outgoing: Outgoing, config: WebhookConfig) -> None:
         """Send; see `Sender`. The answer's body is not read: its status says all."""
-        body = payload(outgoing.request, outgoing.message)
-        headers = signed_headers(str(outgoing.request.data.delivery_id), self._poster.clock(), body, config.secret)
-        answer = self._poster.send(config.url, body, headers, outgoing.timeout_s)
+        body = filled(config.template, outgoing) if config.template else payload(outgoing.request, outgoing.message)
+        signed = signed_headers(str(outgoing.request.data.delivery_id), self._poster.clock(), body, *config.secrets())
+        headers = {**{name.lower(): value for name, value in config.headers.items()}, **signed}
+        answer = self._poster.send(config.url, body, headers, outgoing.timeout_s, method=config.method)
         judge(answer, self._poster.clock(), "the webhook")
 
 
-def signed_headers(message_id: str, at: datetime, body: bytes, secret: str) -> dict[str, str]:
-    """The headers of a signed webhook. `at` is the time of this attempt: receivers refuse old ones."""
+def signed_headers(message_id: str, at: datetime, body: bytes, *secrets: str) -> dict[str, str]:
+    """The headers of a signed webhook. `at` is the time of this attempt: receivers refuse old ones.
+
+    With several secrets the header holds a signature of each, as Standard Webhooks wants it while a secret is rotated.
+    """
     timestamp = str(int(at.timestamp()))
-    digest = hmac.new(signing_key(secret), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    content = f"{message_id}.{timestamp}.".encode() + body
+    digests = [hmac.new(signing_key(secret), content, hashlib.sha256).digest() for secret in secrets]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        "webhook-signature": " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests),
     }
 
 

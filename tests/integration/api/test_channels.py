@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -31,7 +32,8 @@ def opened(channel: dict[str, Any], version: int, outside: Edge) -> dict[str, An
 def test_a_webhook_gets_a_secret_that_is_shown_once(alice: Caller, outside: Edge) -> None:
     made = create(alice)
     assert made["secret"].startswith("whsec_")
-    assert opened(made, 1, outside) == {"url": HOOK, "secret": made["secret"]}
+    kept = opened(made, 1, outside)
+    assert (kept["url"], kept["secret"], kept["previous_secret"]) == (HOOK, made["secret"], "")
     shown = alice.client.get(f"/api/v1/channels/{made['id']}/")
     assert "secret" not in shown.json()
     assert "secret-path" not in shown.content.decode()
@@ -173,3 +175,61 @@ def test_others_find_nothing_behind_any_address(alice: Caller, bob: Caller) -> N
     for method, path in [("get", ""), ("patch", ""), ("delete", ""), ("post", "test/")]:
         problem(getattr(bob.client, method)(f"/api/v1/channels/{made['id']}/{path}", format="json"), "not-found")
     problem(APIClient().get(f"/api/v1/channels/{made['id']}/"), "unauthenticated")
+
+
+def test_sms_is_there_where_the_operator_wants_it(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"name": "Me", "kind": "sms", "config": {"to": "+49 151 2345678"}}
+    refused = alice.client.post("/api/v1/channels/", body, format="json")
+    assert fields(refused)["kind"] == "not_available"
+    monkeypatch.setattr(settings, "SMS_CHANNELS", True)
+    assert alice.client.post("/api/v1/channels/", body, format="json").json()["summary"] == "SMS +491…678"
+
+
+def test_a_configuration_may_hold_lists(alice: Caller, outside: Edge) -> None:
+    basics = {"phone_number_id": "106540352242922", "token": "x" * 40, "to": "+49 151 2345678"}
+    made = create(alice, "whatsapp", **basics, parameters=["why", "link"])
+    assert opened(made, 1, outside)["parameters"] == ["why", "link"]
+    for wrong in (["why\x00"], ["colour"], "why", [["why"]]):
+        body = {"name": "Me", "kind": "whatsapp", "config": {**basics, "parameters": wrong}}
+        assert alice.client.post("/api/v1/channels/", body, format="json").status_code == 400
+    half = '{"name": "Me", "kind": "whatsapp", "config": {"to": ["\\ud800"]}}'
+    assert alice.client.post("/api/v1/channels/", half, content_type="application/json").status_code == 400
+    deep: Any = "x"
+    for _ in range(50):
+        deep = [deep]
+    body = {"name": "Me", "kind": "whatsapp", "config": {**basics, "parameters": deep}}
+    assert alice.client.post("/api/v1/channels/", body, format="json").status_code == 400
+
+
+def test_a_signing_secret_is_rotated_in_two_steps(alice: Caller, outside: Edge) -> None:
+    made = create(alice)
+    address = f"/api/v1/channels/{made['id']}/rotate-secret/"
+    rotated = alice.client.post(address).json()
+    assert rotated["secret"] not in {None, made["secret"]}
+    assert rotated["config_version"] == 2
+    assert opened(made, 2, outside) == {
+        "url": HOOK,
+        "secret": rotated["secret"],
+        "previous_secret": made["secret"],
+        "method": "POST",
+        "headers": {},
+        "template": {},
+    }
+    assert alice.client.delete(address).status_code == 204
+    assert opened(made, 3, outside)["previous_secret"] == ""
+    assert opened(made, 3, outside)["secret"] == rotated["secret"]
+    assert alice.client.delete(address).status_code == 204
+    assert Channel.objects.get().config_version == 3
+
+
+def test_only_webhooks_have_a_secret_to_rotate(alice: Caller, bob: Caller) -> None:
+    mail, hook = create(alice, "email"), create(alice)
+    problem(alice.client.post(f"/api/v1/channels/{mail['id']}/rotate-secret/"), "conflict")
+    assert bob.client.post(f"/api/v1/channels/{hook['id']}/rotate-secret/").status_code == 404
+
+
+def test_a_webhook_has_the_form_that_its_user_wants(alice: Caller, outside: Edge) -> None:
+    template = {"text": "{{subject}}", "n": [1, True, None]}
+    made = create(alice, url=HOOK, method="PUT", headers={"Authorization": "Bearer x"}, template=template)
+    kept = opened(made, 1, outside)
+    assert (kept["method"], kept["headers"], kept["template"]) == ("PUT", {"Authorization": "Bearer x"}, template)

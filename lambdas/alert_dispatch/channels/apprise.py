@@ -1,0 +1,72 @@
+"""The long tail, by Apprise in a process of its own (`lambdas.alert_dispatch.apprise_child`)."""
+
+import os
+import subprocess
+import sys
+from typing import Any, Final
+
+import msgspec
+
+from core.contracts.channels.apprise import SERVICES, AppriseConfig
+from lambdas.alert_dispatch.answers import json_fields
+from lambdas.alert_dispatch.dispatch import Outgoing
+from lambdas.alert_dispatch.errors import Transient
+from lambdas.alert_dispatch.message import one_line
+
+START_S: Final = 5.0
+"""What the process may need to load the library where there is little CPU."""
+
+CHILD: Final = "lambdas.alert_dispatch.apprise_child"
+RUNTIME_API: Final = "AWS_LAMBDA_RUNTIME_API"
+TYPES: Final = {"down": "failure", "recovered": "success", "monitored_again": "success", "test": "info"}
+SAID_LIMIT: Final = 200
+
+
+class AppriseSender:
+    """Starts a process for each message; it knows nothing but the message and its service."""
+
+    def __init__(self, *, private_targets: bool) -> None:
+        self._private_targets = private_targets
+
+    def __call__(self, outgoing: Outgoing, config: AppriseConfig) -> None:
+        """Send; see `Sender`. Apprise does not tell a refusal from an outage, so every failure is tried again."""
+        order = msgspec.json.encode(self._order(outgoing, config))
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", CHILD],
+                input=order,
+                capture_output=True,
+                timeout=outgoing.timeout_s + START_S,
+                env=bare_environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Transient(f"{config.scheme()} did not answer in time", timed_out=True) from error
+        answer = json_fields(done.stdout)
+        if answer.get("sent") is not True:
+            said = one_line(str(answer.get("said") or f"the process ended with {done.returncode}"))[:SAID_LIMIT]
+            raise Transient(f"{config.scheme()} did not take the message: {said.replace(config.url, config.summary())}")
+
+    def _order(self, outgoing: Outgoing, config: AppriseConfig) -> dict[str, Any]:
+        return {
+            "module": SERVICES[config.scheme()],
+            "scheme": config.scheme(),
+            "url": config.url,
+            "title": outgoing.message.subject,
+            "body": outgoing.message.text,
+            "type": TYPES.get(outgoing.request.data.alert_type, "warning"),
+            "private_targets": self._private_targets,
+            "forbidden": runtime_api(),
+            "timeout_s": outgoing.timeout_s,
+        }
+
+
+def bare_environment() -> dict[str, str]:
+    """What the process needs to find its modules: no credentials, no proxies, no home."""
+    return {"PYTHONPATH": os.pathsep.join(sys.path), "HOME": os.devnull, "NETRC": os.devnull, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def runtime_api() -> list[tuple[str, int]]:
+    """The address of Lambda's own API, where there is one: also where private targets are allowed nothing may reach it."""
+    host, colon, port = os.environ.get(RUNTIME_API, "").rpartition(":")
+    return [(host, int(port))] if colon else []

@@ -1,0 +1,78 @@
+"""Opsgenie Alert API: https://docs.opsgenie.com/docs/alert-api, statuses: https://docs.opsgenie.com/docs/response.
+
+An alert's alias is the order key: that of the incident where there is one. Opsgenie keeps one open alert for each alias, and closes by it.
+"""
+
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from core.contracts.channels.opsgenie import OpsgenieConfig
+from lambdas.alert_dispatch.answers import json_fields
+from lambdas.alert_dispatch.dispatch import Outgoing
+from lambdas.alert_dispatch.message import one_line
+from lambdas.alert_dispatch.paging import CLOSING, SOURCE, judge_call, where
+from lambdas.alert_dispatch.posting import Answer, Poster
+
+MESSAGE_LIMIT: Final = 130
+DESCRIPTION_LIMIT: Final = 15_000
+ENTITY_LIMIT: Final = 512
+NOTE_LIMIT: Final = 25_000
+DETAIL_LIMIT: Final = 2_000
+"""Keys and values of `details` may have 8,000 characters in all; there are at most five."""
+
+FINAL: Final = {400: False, 401: True, 402: True, 403: True, 422: False}
+"""401: the key is not valid, or its integration is off. 402: the plan does not allow it. 403: the key may not do it."""
+
+LEAST: Final = "P5"
+OTHERS: Final = "P3"
+
+
+class OpsgenieSender:
+    """Creates and closes alerts. A test does both."""
+
+    def __init__(self, poster: Poster) -> None:
+        self._poster = poster
+
+    def __call__(self, outgoing: Outgoing, config: OpsgenieConfig) -> None:
+        """Send; see `Sender`. Closing what is not there is taken as well: requests are processed after the answer."""
+        alert_type = outgoing.request.data.alert_type
+        alias = quote(str(outgoing.request.data.order_key), safe="")
+        create = (config.url(), alert(outgoing, config))
+        close = (f"{config.url()}/{alias}/close?identifierType=alias", note(outgoing))
+        calls = [create, close] if alert_type == "test" else [close if alert_type in CLOSING else create]
+        for url, content in calls:
+            headers = {"authorization": f"GenieKey {config.api_key}"}
+            body, timeout_s = msgspec.json.encode(content), outgoing.timeout_s / len(calls)
+            answer = self._poster.send(url, body, headers, timeout_s, read_errors=True)
+            judge_call(answer, self._poster.clock(), "Opsgenie", FINAL, reason_of(answer))
+
+
+def alert(outgoing: Outgoing, config: OpsgenieConfig) -> dict[str, Any]:
+    """The alert, within the documented limits."""
+    data, message = outgoing.request.data, outgoing.message
+    return {
+        "message": message.subject[:MESSAGE_LIMIT],
+        "alias": str(data.order_key),
+        "description": message.text[:DESCRIPTION_LIMIT],
+        "details": {label: value[:DETAIL_LIMIT] for label, value in (*message.facts, *_link(message.link))},
+        "entity": one_line(where(data))[:ENTITY_LIMIT],
+        "source": SOURCE,
+        "tags": [data.alert_type],
+        "priority": {"down": config.priority, "test": LEAST}.get(data.alert_type, OTHERS),
+    }
+
+
+def note(outgoing: Outgoing) -> dict[str, Any]:
+    """What is written to an alert that is closed."""
+    return {"source": SOURCE, "note": outgoing.message.text[:NOTE_LIMIT]}
+
+
+def reason_of(answer: Answer) -> str:
+    """What an error says."""
+    return one_line(str(json_fields(answer.body).get("message", "")))[:200]
+
+
+def _link(link: str) -> tuple[tuple[str, str], ...]:
+    return (("Incident", link),) if link else ()

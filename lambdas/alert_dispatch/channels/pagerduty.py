@@ -1,0 +1,79 @@
+"""PagerDuty Events API v2: https://developer.pagerduty.com/docs/events-api-v2-overview.
+
+The key that PagerDuty tells alerts apart by (`dedup_key`) is the order key: that of the incident where there is one. So a recovery
+resolves the alert of its own outage and never that of a later one, in whichever order they arrive, and a repeated trigger is one alert.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from core.contracts.channels.pagerduty import PagerDutyConfig
+from lambdas.alert_dispatch.answers import json_fields
+from lambdas.alert_dispatch.dispatch import Outgoing
+from lambdas.alert_dispatch.message import one_line
+from lambdas.alert_dispatch.paging import CLOSING, SOURCE, judge_call, where
+from lambdas.alert_dispatch.posting import Answer, Poster
+
+BAD_REQUEST: Final = 400
+SOURCE_LIMIT: Final = 255
+
+
+class PagerDutySender:
+    """Triggers and resolves alerts. A test does both, so that nobody is woken for long."""
+
+    def __init__(self, poster: Poster) -> None:
+        self._poster = poster
+
+    def __call__(self, outgoing: Outgoing, config: PagerDutyConfig) -> None:
+        """Send; see `Sender`."""
+        alert_type = outgoing.request.data.alert_type
+        actions = ["trigger", "resolve"] if alert_type == "test" else ["resolve" if alert_type in CLOSING else "trigger"]
+        for action in actions:
+            body = msgspec.json.encode(event(outgoing, config, action))
+            answer = self._poster.send(config.url(), body, {}, outgoing.timeout_s / len(actions), read_errors=True)
+            self._judge(answer)
+
+    def _judge(self, answer: Answer) -> None:
+        """400 is the only documented final answer; where it is about the routing key, no event can succeed."""
+        reason = reason_of(answer.body)
+        about_the_key = "routing" in reason.lower() and "key" in reason.lower()
+        judge_call(answer, self._poster.clock(), "PagerDuty", {BAD_REQUEST: about_the_key}, reason)
+
+
+def event(outgoing: Outgoing, config: PagerDutyConfig, action: str) -> dict[str, Any]:
+    """One event. A summary may have 1,024 characters: a subject has fewer."""
+    data, message = outgoing.request.data, outgoing.message
+    found: dict[str, Any] = {
+        "routing_key": config.routing_key,
+        "event_action": action,
+        "dedup_key": str(data.order_key),
+        "payload": {
+            "summary": message.subject,
+            "source": one_line(where(data))[:SOURCE_LIMIT],
+            "severity": severity(data.alert_type, config),
+            "timestamp": outgoing.request.metadata.occurred_at,
+            "class": data.incident.reason if data.incident else data.alert_type,
+            "custom_details": {**dict(message.facts), **({"Note": message.closing} if message.closing else {})},
+        },
+        "client": SOURCE,
+    }
+    if data.monitor:
+        found["payload"]["component"] = one_line(data.monitor.name)
+    if message.link:
+        found["client_url"] = message.link
+        found["links"] = [{"href": message.link, "text": "The incident"}]
+    return found
+
+
+def severity(alert_type: str, config: PagerDutyConfig) -> str:
+    """Outages as configured, tests as information, all else as warnings."""
+    return {"down": config.severity, "recovered": config.severity, "test": "info"}.get(alert_type, "warning")
+
+
+def reason_of(body: bytes) -> str:
+    """What an error says: `errors` where there are some, else `message`."""
+    said = json_fields(body)
+    errors = said.get("errors")
+    words = [str(error) for error in errors] if isinstance(errors, list) and errors else [str(said.get("message", ""))]
+    return one_line("; ".join(words))[:200]
