@@ -46,7 +46,9 @@ def test_no_module_is_too_long() -> None:
 
 def test_packages_are_empty() -> None:
     filled = [
-        str(path) for path in modules("core", "lambdas", "tests") if path.name == "__init__.py" and (ROOT / path).stat().st_size
+        str(path)
+        for path in modules("core", "lambdas", "tests")
+        if path.name == "__init__.py" and (ROOT / path).stat().st_size
     ]
 
     assert filled == [], "an import of a package must not load its modules; `core/__init__.py` ships inside the Lambdas"
@@ -75,7 +77,7 @@ def test_suppressions_name_their_rule_and_give_a_reason() -> None:
     assert findings == []
 
 
-@pytest.mark.parametrize("folder", ["unit", "integration", "e2e", "perf", "docs"])
+@pytest.mark.parametrize("folder", ["unit", "contract", "integration", "e2e", "perf", "docs"])
 def test_every_kind_of_test_has_its_place(folder: str) -> None:
     assert {path.stem for path in (ROOT / "tests" / folder).glob("*.py")} - {"__init__"}
 
