@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE = ("core", "lambdas", "cdk", "tests")
+CODE = ("core", "lambdas", "cdk", "examples", "tests")
 LINES_OF_A_MODULE = 400
 LINES_OF_A_TEST = 500
 NAMES_THAT_SAY_NOTHING = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
@@ -47,7 +47,7 @@ def test_no_module_is_too_long() -> None:
 def test_packages_are_empty() -> None:
     filled = [
         str(path)
-        for path in modules("core", "lambdas", "tests")
+        for path in modules("core", "lambdas", "examples", "tests")
         if path.name == "__init__.py" and (ROOT / path).stat().st_size
     ]
 
@@ -55,7 +55,7 @@ def test_packages_are_empty() -> None:
 
 
 def test_every_folder_of_code_is_a_package() -> None:
-    folders = {path.parent for path in modules("core", "lambdas", "tests")}
+    folders = {path.parent for path in modules("core", "lambdas", "examples", "tests")}
 
     assert [str(folder) for folder in sorted(folders) if not (ROOT / folder / "__init__.py").exists()] == []
 
@@ -69,7 +69,7 @@ def test_names_say_what_a_module_is_about() -> None:
 def test_suppressions_name_their_rule_and_give_a_reason() -> None:
     findings = [
         f"{path}:{number} {wrong}"
-        for path in modules("core", "lambdas", "cdk")
+        for path in modules("core", "lambdas", "cdk", "examples")
         for number, line in enumerate((ROOT / path).read_text().splitlines(), 1)
         if (wrong := bad_suppression(line))
     ]
