@@ -56,7 +56,7 @@ help: ## this text
 sync-local: $(UV)
 	@$(SYNC)
 sync-all: $(UV)
-	@$(SYNC) --group test --group lint
+	@$(SYNC) --group test --group lint --group cdk
 
 # `--target` is what PEP 668 leaves to do with the system's pip; where there is no pip, a virtual environment brings one.
 .uv/bin/uv:

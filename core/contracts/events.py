@@ -16,18 +16,24 @@ VERSION: Final = 1
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone; one without is refused."""
 
-MonitorKind = Literal["website", "heartbeat"]
-AlertType = Literal[
-    "down",
-    "recovered",
-    "flapping",
-    "not_monitored",
-    "monitored_again",
-    "certificate_expiring",
-    "domain_expiring",
-    "channel_disabled",
-    "verification",
-    "test",
+OPEN: Final = msgspec.Meta(extra_json_schema={"x-open": True})
+"""Marks an enum that may get values under the same version: subscribers must expect some that they do not know."""
+
+MonitorKind = Annotated[Literal["website", "heartbeat"], OPEN]
+AlertType = Annotated[
+    Literal[
+        "down",
+        "recovered",
+        "flapping",
+        "not_monitored",
+        "monitored_again",
+        "certificate_expiring",
+        "domain_expiring",
+        "channel_disabled",
+        "verification",
+        "test",
+    ],
+    OPEN,
 ]
 PingKind = Literal["success", "fail", "start", "log"]
 ErrorType = Literal["transient", "permanent", "rate_limited"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE = ("core", "lambdas", "cdk", "tests")
+CODE = ("core", "lambdas", "cdk", "examples", "tests")
 LINES_OF_A_MODULE = 400
 LINES_OF_A_TEST = 500
 NAMES_THAT_SAY_NOTHING = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
@@ -46,14 +46,16 @@ def test_no_module_is_too_long() -> None:
 
 def test_packages_are_empty() -> None:
     filled = [
-        str(path) for path in modules("core", "lambdas", "tests") if path.name == "__init__.py" and (ROOT / path).stat().st_size
+        str(path)
+        for path in modules("core", "lambdas", "examples", "tests")
+        if path.name == "__init__.py" and (ROOT / path).stat().st_size
     ]
 
     assert filled == [], "an import of a package must not load its modules; `core/__init__.py` ships inside the Lambdas"
 
 
 def test_every_folder_of_code_is_a_package() -> None:
-    folders = {path.parent for path in modules("core", "lambdas", "tests")}
+    folders = {path.parent for path in modules("core", "lambdas", "examples", "tests")}
 
     assert [str(folder) for folder in sorted(folders) if not (ROOT / folder / "__init__.py").exists()] == []
 
@@ -67,7 +69,7 @@ def test_names_say_what_a_module_is_about() -> None:
 def test_suppressions_name_their_rule_and_give_a_reason() -> None:
     findings = [
         f"{path}:{number} {wrong}"
-        for path in modules("core", "lambdas", "cdk")
+        for path in modules("core", "lambdas", "cdk", "examples")
         for number, line in enumerate((ROOT / path).read_text().splitlines(), 1)
         if (wrong := bad_suppression(line))
     ]
@@ -75,7 +77,7 @@ def test_suppressions_name_their_rule_and_give_a_reason() -> None:
     assert findings == []
 
 
-@pytest.mark.parametrize("folder", ["unit", "integration", "e2e", "perf", "docs"])
+@pytest.mark.parametrize("folder", ["unit", "contract", "integration", "e2e", "perf", "docs"])
 def test_every_kind_of_test_has_its_place(folder: str) -> None:
     assert {path.stem for path in (ROOT / "tests" / folder).glob("*.py")} - {"__init__"}
 

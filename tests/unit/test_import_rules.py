@@ -54,6 +54,11 @@ OFFENCES = [
     ("no-django-in-the-checker", "core/inbox/example.py", "from rest_framework import views"),
     ("no-stand-ins-in-the-product", "core/adapters/example.py", "import moto"),
     ("no-stand-ins-in-the-product", "lambdas/alert_dispatch/example.py", "import aiosmtpd"),
+    # subscribers, as strangers write them
+    ("examples-are-strangers", "examples/subscriber/example.py", "import core.contracts"),
+    ("examples-are-strangers", "examples/subscriber/example.py", "import lambdas.ping"),
+    ("no-cdk-in-the-product", "core/local/example.py", "import aws_cdk"),
+    ("no-cdk-in-the-product", "lambdas/ping/example.py", "import examples.subscriber"),
     ("pure-domain", "core/domain/example.py", "import psycopg"),
     ("pure-domain", "core/domain/example.py", "import core.env"),
 ]
@@ -63,7 +68,7 @@ OFFENCES = [
 def skeleton(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The names of the real tree, all modules empty."""
     root = tmp_path_factory.mktemp("skeleton")
-    for package in ("core", "lambdas"):
+    for package in ("core", "examples", "lambdas"):
         for source in (ROOT / package).rglob("*.py"):
             copy = root / source.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
