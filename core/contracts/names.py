@@ -46,6 +46,11 @@ class Names:
         return self._name("ping-bodies")
 
     @property
+    def ping_mail_bucket(self) -> str:
+        """S3: mails that are pings, as SES stored them. `PING_MAIL_BUCKET` may name another."""
+        return self._name("ping-mail")
+
+    @property
     def pings_queue(self) -> str:
         """SQS: HeartbeatPinged on its way to the inbox."""
         return self._name("pings")
