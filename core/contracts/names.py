@@ -56,6 +56,11 @@ class Names:
         return self._name("pings")
 
     @property
+    def mails_queue(self) -> str:
+        """SQS: what SES says of mails that are pings. Only where mail is received."""
+        return self._name("mails")
+
+    @property
     def alerts_queue(self) -> str:
         """SQS: AlertRequested on its way to alert_dispatch."""
         return self._name("alerts")
