@@ -18,7 +18,7 @@ LONGEST_BODY = 1 << 20
 """Bytes of a body that the edge keeps at most; more is not even read."""
 
 LONGEST_S = 3600
-DEAD_LETTER_QUEUES = ("pings", "receipts", "alerts")
+DEAD_LETTER_QUEUES = ("pings", "receipts", "alerts", "mails")
 MOST_LETTERS = 10_000
 
 

@@ -80,7 +80,8 @@ def aws(aws_endpoint: str) -> AwsStandIn:
     bind_table(stand_in.names.heartbeats_table, REGION)
     HeartbeatItem.create_table(wait=True)
     constraint = {"LocationConstraint": REGION}
-    stand_in.client("s3").create_bucket(Bucket=stand_in.names.ping_bodies_bucket, CreateBucketConfiguration=constraint)
+    for bucket in (stand_in.names.ping_bodies_bucket, stand_in.names.ping_mail_bucket):
+        stand_in.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=constraint)
     events, sqs = stand_in.client("events"), stand_in.client("sqs")
     events.create_event_bus(Name=stand_in.names.bus)
     for noun, detail_types in ROUTES.items():

@@ -22,6 +22,7 @@ DEFAULTS = {
 FORCED = {
     "UPTIME_ENV": "test",
     "AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws_socket.getsockname()[1]}",
+    "PING_MAIL_DOMAIN": "ping.example.org",
     "CANARY_URLS": "none",
     "CANARY_NAMES": "none",
     "CANARY_PING_S": "0",

@@ -18,6 +18,10 @@ HELD_S: Final = 60
 """How long a letter that is looked at, or being moved, is hidden from others who do the same."""
 
 
+class NoSuchQueue(QueueUnreachable):
+    """SQS answers, and has no such queue."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One message. `received` counts how often it was taken from its queue and from here."""
@@ -39,11 +43,14 @@ class DeadLetters:
         """About how many there are.
 
         Raises:
-            QueueUnreachable: SQS does not answer, or has no such queue.
+            NoSuchQueue: there is none.
+            QueueUnreachable: SQS does not answer.
         """
         try:
             url = self._url(Names.dead_letters(self.queue))
             attributes = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        except self._client.exceptions.QueueDoesNotExist as error:
+            raise NoSuchQueue(f"{self.queue}: {error}") from error
         except (BotoCoreError, ClientError) as error:
             raise QueueUnreachable(f"{self.queue}: {error}") from error
         return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
@@ -52,7 +59,7 @@ class DeadLetters:
         """Up to `limit` of them, which stay where they are.
 
         Raises:
-            QueueUnreachable: see `count`.
+            QueueUnreachable: SQS does not answer, or has no such queue.
         """
         try:
             url = self._url(Names.dead_letters(self.queue))
@@ -70,7 +77,7 @@ class DeadLetters:
         """Move up to `limit` back to their queue; returns how many.
 
         Raises:
-            QueueUnreachable: see `count`; some may have been moved.
+            QueueUnreachable: as `look`; some may have been moved.
         """
         moved = 0
         try:

@@ -46,9 +46,19 @@ class Names:
         return self._name("ping-bodies")
 
     @property
+    def ping_mail_bucket(self) -> str:
+        """S3: mails that are pings, as SES stored them. `PING_MAIL_BUCKET` may name another."""
+        return self._name("ping-mail")
+
+    @property
     def pings_queue(self) -> str:
         """SQS: HeartbeatPinged on its way to the inbox."""
         return self._name("pings")
+
+    @property
+    def mails_queue(self) -> str:
+        """SQS: what SES says of mails that are pings. Only where mail is received."""
+        return self._name("mails")
 
     @property
     def alerts_queue(self) -> str:

@@ -110,7 +110,7 @@ class ReceiptHandler:
 class MailEventHandler:
     """Disables the channels whose mailboxes are gone or do not want our mail."""
 
-    def __init__(self, pool: Pool, tasks: TaskQueue) -> None:
+    def __init__(self, pool: Pool, tasks: AlertKicks) -> None:
         self._pool = pool
         self._tasks = tasks
 

@@ -104,7 +104,7 @@ def redrive(settings: BoxSettings, options: argparse.Namespace) -> int:
     found = letters.dead_letters(Names(options.env or ENVIRONMENT), os.environ.get("AWS_DEFAULT_REGION", REGION))
     try:
         if options.queue is None:
-            terminal.show_letter_counts({noun: queue.count() for noun, queue in found.items()})
+            terminal.show_letter_counts(letters.counts(found))
         elif options.dry_run:
             terminal.show_letters(found[options.queue].look(options.limit))
         else:

@@ -10,6 +10,9 @@ from lambdas.ping.sigv4 import Signer
 from lambdas.ping.wire import Unreachable, Wire
 
 OK: Final = 200
+PARTIAL: Final = 206
+NOTHING_THERE: Final = 416
+"""Answer to a range of an empty object."""
 
 type Document = dict[str, Any]
 
@@ -104,18 +107,37 @@ class Bucket:
             AwsError: it was refused.
             Unreachable: nobody answered; it may be there.
         """
-        status, content = self._request("PUT", key, body)
+        status, content = self._request("PUT", key, body, {"Content-Type": "application/octet-stream"})
         if status != OK:
-            raise AwsError(f"Http{status}", content[:200].decode("utf-8", "replace"))
+            raise _bucket_refusal(status, content)
 
-    def _request(self, method: str, key: str, body: bytes) -> tuple[int, bytes]:
-        path, headers = f"{self._root}/{key}", {"Host": self._wire.host, "Content-Type": "application/octet-stream"}
+    def get(self, key: str, limit: int) -> bytes:
+        """The first `limit` bytes of an object, all of a shorter one; `key` needs no quoting.
+
+        Raises:
+            AwsError: it was refused; `Http404` if there is no such object.
+            Unreachable: nobody answered.
+        """
+        status, content = self._request("GET", key, b"", {"Range": f"bytes=0-{limit - 1}"})
+        if status == NOTHING_THERE:
+            return b""
+        if status not in {OK, PARTIAL}:
+            raise _bucket_refusal(status, content)
+        return content[:limit]
+
+    def _request(self, method: str, key: str, body: bytes, more: Mapping[str, str]) -> tuple[int, bytes]:
+        path, headers = f"{self._root}/{key}", {"Host": self._wire.host, **more}
         return self._wire.send(method, path, body, lambda: self._signer.sign(method, path, headers, body, self._clock()))
 
 
 def utc_now() -> datetime:
     """The time that requests are signed with."""
     return datetime.now(UTC)
+
+
+def _bucket_refusal(status: int, content: bytes) -> AwsError:
+    """The error in an answer of S3, whose protocol is XML."""
+    return AwsError(f"Http{status}", content[:200].decode("utf-8", "replace"))
 
 
 def _refusal(status: int, content: bytes) -> AwsError:

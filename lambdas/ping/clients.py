@@ -40,7 +40,7 @@ def _json_service(service: str, target: str, version: str) -> JsonService:
     return JsonService(Wire(_endpoint(service)), Signer(service, _region(), _credentials()), target, version, utc_now)
 
 
-def _bucket(name: str) -> Bucket:
+def bucket(name: str) -> Bucket:
     """A bucket: by its own host on AWS, by its path anywhere else."""
     signer, named = Signer("s3", _region(), _credentials()), _named_endpoint("s3")
     if named:
@@ -50,4 +50,4 @@ def _bucket(name: str) -> Bucket:
 
 dynamodb: Final = DynamoDb(_json_service("dynamodb", "DynamoDB_20120810", "1.0"))
 events: Final = Events(_json_service("events", "AWSEvents", "1.1"))
-bodies: Final = _bucket(os.environ.get("PING_BODIES_BUCKET") or NAMES.ping_bodies_bucket)
+bodies: Final = bucket(os.environ.get("PING_BODIES_BUCKET") or NAMES.ping_bodies_bucket)

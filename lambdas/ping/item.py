@@ -20,13 +20,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A heartbeat just after it has given `sequence` to a ping. Sequences of what never was are 0."""
+    """A heartbeat just after it has given `sequence` to a ping. Sequences and times of what never was are 0.
+
+    `verdict_at` is the time of its latest success or fail.
+    """
 
     heartbeat_id: str
     workspace_id: str
     sequence: int
     success_sequence: int = 0
     fail_sequence: int = 0
+    verdict_at: int = 0
     end_sequence: int = 0
     start: Run | None = None
     runs: Mapping[str, Run] = field(default_factory=dict)
@@ -46,6 +50,7 @@ class Item:
             sequence=_number(attributes, "sequence"),
             success_sequence=success,
             fail_sequence=fail,
+            verdict_at=max(_number(attributes, "last_success_at"), _number(attributes, "last_fail_at")),
             end_sequence=_number(attributes, "last_end_sequence") or max(success, fail),
             start=Run(started_at, _number(attributes, "last_start_sequence")) if started_at else None,
             runs={

@@ -59,7 +59,7 @@ class Recorder:
             AwsError, Unreachable: it is not certain that anything was recorded.
         """
         item = self._next(heartbeat_id, ping)
-        said = filtered(item, ping)
+        said = in_time(item, filtered(item, ping))
         wait = wait_s(item, said, self._limit)
         if wait is not None:
             self._touch(item, said)
@@ -105,3 +105,13 @@ def filtered(item: Item, ping: Ping) -> Ping:
         return ping
     texts = [ping.body] if ping.subject is None else [ping.subject, ping.body]
     return replace(ping, kind=item.filters.kind(texts))
+
+
+def in_time(item: Item, ping: Ping) -> Ping:
+    """The ping, or a log of it where it is a mail and the verdict of a later time has overtaken it.
+
+    The state follows from sequences, which pings over HTTP take at once. A mail takes its own when it comes out of its queues: a start
+    that is recorded after its end would be a run for ever, and an old failure would take down what is well again.
+    """
+    is_mail = ping.subject is not None
+    return replace(ping, kind="log") if is_mail and ping.pinged_at < item.verdict_at else ping

@@ -23,8 +23,20 @@ def make_service() -> PingService:
         ValueError: a limit is no number; the function must not start with another one than was asked for.
     """
     table = NAMES.heartbeats_table
-    kept = Bodies(bodies, lambda trouble: log.write("error", "ping.body_lost", error=trouble))
-    publisher = Publisher(events, NAMES.bus, lambda trouble: log.write("error", "ping.not_published", error=trouble))
-    recorder = Recorder(dynamodb, table, kept, limit=int(os.environ.get("PINGS_PER_MINUTE", PINGS_PER_MINUTE)))
-    creator = Creator(dynamodb, table, kept, limit=int(os.environ.get("CREATIONS_PER_DAY", CREATIONS_PER_DAY)))
-    return PingService(recorder, Directory(dynamodb, table), creator, publisher)
+    creator = Creator(dynamodb, table, _bodies(), limit=int(os.environ.get("CREATIONS_PER_DAY", CREATIONS_PER_DAY)))
+    return PingService(make_recorder(), Directory(dynamodb, table), creator, make_publisher())
+
+
+def make_recorder() -> Recorder:
+    """The recorder; raises ValueError as above."""
+    limit = int(os.environ.get("PINGS_PER_MINUTE", PINGS_PER_MINUTE))
+    return Recorder(dynamodb, NAMES.heartbeats_table, _bodies(), limit=limit)
+
+
+def make_publisher() -> Publisher:
+    """The publisher."""
+    return Publisher(events, NAMES.bus, lambda trouble: log.write("error", "ping.not_published", error=trouble))
+
+
+def _bodies() -> Bodies:
+    return Bodies(bodies, lambda trouble: log.write("error", "ping.body_lost", error=trouble))

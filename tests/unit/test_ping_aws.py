@@ -16,7 +16,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.ping.aws import AwsError, DynamoDb, JsonService
+from lambdas.ping.aws import AwsError, Bucket, DynamoDb, JsonService
 from lambdas.ping.sigv4 import Credentials, Signer
 from lambdas.ping.wire import ATTEMPTS, Unreachable, Wire
 from tests.conftest import free_port
@@ -129,6 +129,29 @@ def test_an_error_has_its_name(body: bytes, code: str, reasons: list[str]) -> No
     with wire_to([[answer(400, body)]]) as (wire, _, _pauses), pytest.raises(AwsError) as caught:
         service(wire).get_item(TableName="t")
     assert (caught.value.code, caught.value.reasons) == (code, reasons)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "found"), [(206, b"abcd", b"abcd"), (200, b"abcdefgh", b"abcd"), (416, b"<Error/>", b"")]
+)
+def test_the_beginning_of_an_object_is_read(status: int, body: bytes, found: bytes) -> None:
+    """A server may ignore the range, and an empty object has none."""
+    with wire_to([[answer(status, body)]]) as (wire, requests, _):
+        assert bucket(wire).get("a", 4) == found
+    assert b"\r\nRange: bytes=0-3\r\n" in requests[0]
+    assert b"SignedHeaders=host;range;" in requests[0]
+
+
+def test_an_object_that_is_not_there_is_told_from_one_that_is_refused() -> None:
+    with wire_to([[answer(404, b"<Error/>"), answer(403, b"<Error/>")]]) as (wire, _, _pauses):
+        for code in ("Http404", "Http403"):
+            with pytest.raises(AwsError) as caught:
+                bucket(wire).get("a", 4)
+            assert caught.value.code == code
+
+
+def bucket(wire: Wire) -> Bucket:
+    return Bucket(wire, Signer("s3", "eu-west-1", Credentials("a", "b")), "/bucket", lambda: NOW)
 
 
 def test_the_attempts_of_a_transaction_have_one_token() -> None:

@@ -202,6 +202,17 @@ def test_one_too_many_is_a_sign_of_life_and_no_ping() -> None:
     assert (recorded.event, recorded.wait_s, table.taken) == (None, 60, [])
 
 
+@pytest.mark.parametrize(
+    ("ago_ms", "subject", "kind"), [(1, b"s", "log"), (0, b"s", "start"), (-1, b"s", "start"), (1, None, "start")]
+)
+@pytest.mark.parametrize("verdict", ["success", "fail"])
+def test_a_mail_that_a_later_verdict_overtook_is_a_log(verdict: str, ago_ms: int, subject: bytes | None, kind: str) -> None:
+    table = ScriptedTable()
+    table.attributes = {f"last_{verdict}_at": {"N": str(PINGED_AT)}, f"last_{verdict}_sequence": {"N": "3"}}
+    recorder(table).record(HEARTBEAT, replace(SUCCESS, kind="start", subject=subject, pinged_at=PINGED_AT - ago_ms))
+    assert table.taken[0][0]["Put"]["Item"]["kind"] == {"S": kind}
+
+
 def changes(item: Item, **ping: Any) -> list[tuple[str, dict[str, str]]]:
     return [(part["UpdateExpression"], part["ExpressionAttributeNames"]) for part in updates("t", item, replace(SUCCESS, **ping))]
 
