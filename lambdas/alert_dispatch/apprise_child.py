@@ -91,7 +91,7 @@ def send(order: Mapping[str, Any]) -> bool:
     from apprise import AppriseAsset  # noqa: PLC0415  (the library is loaded where it is guarded)
 
     service = plugin(**{**results, "asset": AppriseAsset(storage_path=None)})
-    return bool(service.notify(body=order["body"], title=order["title"], notify_type=order["type"]))  # type: ignore[attr-defined]  # as above
+    return bool(service.notify(body=order["body"], title=order["title"], notify_type=order["type"]))
 
 
 def _names(plugin: type, attribute: str) -> set[str]:

@@ -271,6 +271,7 @@ def test_slacks_answer_to_a_bot_repeats_the_message_however_long_it_is() -> None
     told = Message("é" * 200, "", "", headline="é" * 3000, facts=(("Why", "é" * 2000),) * 10, closing="é" * 3000)
     with chat_service(slack_bot) as service:
         config = KINDS["slack bot"].config(service)
+        assert isinstance(config, SlackConfig)
         SlackSender(poster())(replace(outgoing(), message=told), config)
         assert len(json.dumps(service.content())) > 100_000
 

@@ -67,8 +67,8 @@ def test_the_other_channels_are_told_that_one_is_gone(connection: psycopg.Connec
         "Correct it, or enable it again."
     )
     alerts.sweep(pool, bus, NOW + 10 * SECOND)
-    [request] = [one for one in bus.requests() if one.data.alert_type == "channel_disabled"]
-    assert (request.data.channel_id, request.data.channel_kind, request.data.text) == (other, "email", text)
+    [request] = [one for one in bus.requests() if one.alert_type == "channel_disabled"]
+    assert (request.channel_id, request.channel_kind, request.text) == (other, "email", text)
 
 
 def test_a_notice_about_the_last_channel_reaches_nobody_and_is_kept(connection: psycopg.Connection, pool: Pool) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, parseaddr
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 from uuid import UUID
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,6 +21,13 @@ from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
+
+
+class ConfigurationSet(TypedDict, total=False):
+    """The argument that names one, where there is one."""
+
+    ConfigurationSetName: str
+
 
 PERMANENT_REPLY: Final = 500
 GOODBYE_S: Final = 1.0
@@ -146,13 +153,14 @@ class SesSender:
         link = self._unsubscribe(data.channel_id, data.config_version)
         mail = build(outgoing, self._sender, config.address, self._clock(), link)
         tags = {"channel": str(data.channel_id), "config_version": str(data.config_version)}
+        events: ConfigurationSet = {"ConfigurationSetName": self._configuration_set} if self._configuration_set else {}
         try:
             self._client().send_email(
                 FromEmailAddress=self._sender,
                 Destination={"ToAddresses": [config.address]},
                 Content={"Raw": {"Data": mail.as_bytes()}},
                 EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
-                **({"ConfigurationSetName": self._configuration_set} if self._configuration_set else {}),
+                **events,
             )
         except ClientError as error:
             raise _ses_error(error.response["Error"].get("Code", ""), str(error)) from error
