@@ -5,6 +5,7 @@ judged by an audit hook. That cannot be removed, and sees what is really connect
 time gains nothing. It takes a document on standard input and says on standard output what became of it.
 """
 
+import ctypes  # noqa: F401  (Apprise imports it; it opens the interpreter itself, which the guard would refuse)
 import json
 import logging
 import os

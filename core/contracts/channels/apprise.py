@@ -12,7 +12,7 @@ from core.contracts.channels.config import BadConfig, ChannelConfig
 URL_LIMIT: Final = 2048
 
 SERVICES: Final = {
-    **{name: name for name in ("bark", "dingtalk", "exotel", "feishu", "flock", "fortysixelks", "goalert", "gotify", "groupme")},
+    **{name: name for name in ("bark", "dingtalk", "exotel", "feishu", "flock", "goalert", "gotify", "groupme")},
     **{
         name: name
         for name in ("httpsms", "ifttt", "ilert", "incidentio", "infobip", "jira", "join", "kavenegar", "lametric", "lark")
