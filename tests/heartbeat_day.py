@@ -414,9 +414,7 @@ class Day:
             "headers": {"User-Agent": "day"},
             "body": None,
         }
-        answers = [
-            self._service.answer(event, str(uid), action=action).status for _ in range(2 if self._dice.random() < 0.02 else 1)
-        ]
+        answers = [self._service.answer(event, str(uid), action).status for _ in range(2 if self._dice.random() < 0.02 else 1)]
         assert set(answers) == {200}, answers
         if uid in self._uids:
             self.figures["pings"] += 1

@@ -53,9 +53,7 @@ class Edge:
             "identity": {"sourceIp": "203.0.113.9"},
         }
         return (
-            (service or self.service())
-            .answer({"requestContext": context, "headers": {}, "body": None}, str(uid), action=action)
-            .status
+            (service or self.service()).answer({"requestContext": context, "headers": {}, "body": None}, str(uid), action).status
         )
 
     def consume(self) -> None:
