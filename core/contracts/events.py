@@ -6,7 +6,7 @@ Bodies of pings and secrets of channels never travel here: the bus carries all w
 """
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -35,6 +35,7 @@ AlertType = Annotated[
     ],
     OPEN,
 ]
+ALERT_TYPES: Final[tuple[str, ...]] = get_args(get_args(AlertType)[0])
 PingKind = Literal["success", "fail", "start", "log"]
 ErrorType = Literal["transient", "permanent", "rate_limited"]
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -13,7 +13,7 @@ from core.contracts.channels.ntfy import NtfyConfig
 from core.contracts.channels.slack import SlackConfig
 from core.contracts.channels.teams import TeamsConfig
 from core.contracts.channels.telegram import TelegramConfig
-from core.contracts.events import AlertType
+from core.contracts.events import ALERT_TYPES
 from lambdas.alert_dispatch.channels.discord import DiscordSender
 from lambdas.alert_dispatch.channels.ntfy import NtfySender
 from lambdas.alert_dispatch.channels.slack import SlackSender
@@ -114,7 +114,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
 @every_kind
-@pytest.mark.parametrize("alert_type", get_args(AlertType))
+@pytest.mark.parametrize("alert_type", ALERT_TYPES)
 def test_every_message_is_taken(kind: Kind, alert_type: str) -> None:
     with chat_service(kind.judge) as service:
         kind.send(service, alert_type)

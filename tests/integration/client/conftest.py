@@ -1,6 +1,7 @@
 """A receiver of pings, and the command that sends them, as its own process."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,12 @@ import pytest
 from tests.ping_receiver import HEARTBEAT, Receiver, ping_receiver
 
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+
+
+def heed_signals() -> None:
+    """Whoever starts tests in the background has them ignore what a terminal sends, and the command keeps to that."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Command:
@@ -25,7 +32,7 @@ class Command:
         """A running process; its streams are pipes where `options` say nothing else."""
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         argv = [sys.executable, "-m", "core.cli", *arguments]
-        process = subprocess.Popen(argv, **{"env": self.environ, **streams, **options})
+        process = subprocess.Popen(argv, **{"env": self.environ, "preexec_fn": heed_signals, **streams, **options})
         self.running.append(process)
         return process
 
