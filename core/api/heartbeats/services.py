@@ -42,7 +42,7 @@ def heartbeat_create(*, workspace: Workspace, values: Mapping[str, Any], now: da
         common = common_values(workspace.id, asked)
         monitor = Monitor(uid=uid, workspace=workspace, kind=MonitorKind.HEARTBEAT, created_at=now, **common)
         slugs = [wanted] if wanted else free_slugs(workspace_id=workspace.id, name=asked["name"])
-        options = EdgeOptions(slugs[0], settings["post_only"], filters_text(settings["filters"]))
+        options = EdgeOptions(slugs[0], settings.get("post_only", False), filters_text(settings.get("filters")))
         edge.heartbeat_table().provision(monitor.uid, workspace.id, options)
         monitor.slug = take_slug(workspace_id=workspace.id, uid=monitor.uid, slugs=slugs, options=options)
         edge.ping_names().show(PingKey(workspace.ping_key, workspace.id))
