@@ -1,6 +1,7 @@
 """Processes of the product in tests: started as `python -m <module>`, killed at the end, with their output at hand."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -48,3 +49,9 @@ def module_process(
         if process.poll() is None:
             process.kill()
         process.wait(10)
+
+
+def heed_signals() -> None:
+    """Whoever starts tests in the background has them ignore what a terminal sends, and the command keeps to that."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)

@@ -21,7 +21,7 @@ from standardwebhooks import Webhook
 from core.local import lock
 from core.local.journal import read_living
 from tests.box import RunningBox, Site, open_folder
-from tests.processes import wait_until
+from tests.processes import heed_signals, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -264,7 +264,10 @@ def test_a_backup_comes_back_as_a_box_that_works(box: RunningBox, home: Path) ->
         done = restored.command("restore", str(file))
         assert done.returncode == 0, done.stderr
         foreground = subprocess.Popen(
-            [sys.executable, "-m", "core.cli", "up", "--foreground"], env=restored.environ, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "core.cli", "up", "--foreground"],
+            env=restored.environ,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=heed_signals,  # noqa: PLW1509  (no other thread of ours is running)
         )
         wait_for(lambda: restored.command("status").returncode == 0, "the box in the foreground", 60)
         restored.log_in()

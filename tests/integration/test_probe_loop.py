@@ -136,7 +136,9 @@ class StallingEngine(FakeEngine):
     [(Reason.TIMEOUT, Reason.OVERLOADED), (Reason.CONNECTION_RESET, Reason.OVERLOADED), (Reason.HTTP_STATUS, Reason.HTTP_STATUS)],
 )
 def test_failures_that_our_own_lag_may_explain_do_not_count(reason: Reason, expected: Reason) -> None:
-    engine = StallingEngine(lambda _: result(Outcome.DOWN, reason, detail="gone"), delay_s=0.3)
+    engine = StallingEngine(
+        lambda _: result(Outcome.DOWN, reason, detail="gone"), delay_s=0.5
+    )  # till after the quarter that 0 starts at
     with running(engine, lag_limit_s=0.25) as (loop, done):
         loop.submit([job(1), job(0, due_in_s=0.1), job(2, due_in_s=2.0)], 1)
         until(lambda: len(done) == 3)

@@ -1,7 +1,6 @@
 """A receiver of pings, and the command that sends them, as its own process."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,14 +9,9 @@ from typing import Any
 import pytest
 
 from tests.ping_receiver import HEARTBEAT, Receiver, ping_receiver
+from tests.processes import heed_signals
 
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
-
-
-def heed_signals() -> None:
-    """Whoever starts tests in the background has them ignore what a terminal sends, and the command keeps to that."""
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
 
 
 class Command:
