@@ -12,20 +12,8 @@ from core.api.channels.serializers import KIND_NAMES
 from core.api.incidents.models import Alert, Delivery, DeliveryState, HeldReason, Incident
 from core.api.monitors.models import MonitorKind
 from core.api.monitors.serializers import LabelField
+from core.contracts.events import ALERT_TYPES
 from core.domain.outcomes import Reason
-
-ALERT_TYPES = (
-    "down",
-    "recovered",
-    "flapping",
-    "not_monitored",
-    "monitored_again",
-    "certificate_expiring",
-    "domain_expiring",
-    "channel_disabled",
-    "verification",
-    "test",
-)
 
 
 class MonitorNameAnswer(Answer[Any]):
