@@ -10,6 +10,9 @@ FILE = "lock"
 LOOK_S = 0.5
 """Who looks at the lock shares it for an instant: so long does a taker try before it believes that a supervisor has it."""
 
+TRY_EVERY_S = 0.001
+"""Often, because it must find one instant at which nobody looks."""
+
 
 class AlreadyRunning(Exception):
     """Another supervisor holds the lock of this home."""
@@ -34,7 +37,7 @@ class BoxLock:
             if time.monotonic() > give_up:
                 os.close(descriptor)
                 raise AlreadyRunning(f"a supervisor is running in {run}")
-            time.sleep(LOOK_S / 20)
+            time.sleep(TRY_EVERY_S)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         return cls(descriptor)
