@@ -13,7 +13,7 @@ class Incident(models.Model):
     """One outage of one monitor. Invariant: at most one is open for each monitor (partial unique index).
 
     `caused_by` is the outage of the monitor that this one depends on. Without a constraint in the database: whoever sets it must not
-    wait for who deletes the other.
+    wait for who deletes the other. `acknowledged_by` is the name of whoever has taken it on since `acknowledged_at`.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -24,6 +24,8 @@ class Incident(models.Model):
     began_at = models.DateTimeField()
     opened_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.CharField(max_length=200, blank=True, db_default="")
     caused_by = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, db_constraint=False, related_name="consequences")
 
     class Meta:

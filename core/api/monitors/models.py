@@ -24,7 +24,7 @@ class Monitor(models.Model):
     """Anything that is watched. A paused monitor keeps its state and phase. `slug` is a heartbeat's name in ping URLs.
 
     While the one that it depends on is down, nobody is told that this one is. The reference is to the public id, so that answers show
-    it without a join.
+    it without a join. It is checked, but nobody is told of it, until `muted_until`.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -36,6 +36,7 @@ class Monitor(models.Model):
     tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     depends_on = models.ForeignKey("self", on_delete=models.SET_NULL, to_field="uid", null=True, related_name="dependants")
     paused_at = models.DateTimeField(null=True)
+    muted_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 
