@@ -3,7 +3,7 @@
 One promise: once everything due is decided, the last thing that people heard is how the monitor is, or the alert that says so is held, and
 decided again at a known time. Of a monitor's undecided alerts only the latest can be held, so there is never a queue of old news.
 
-Other reasons to hold (a snooze, quiet hours) are further entries in `_reasons_to_hold`.
+Other reasons to hold (quiet hours) are further entries in `_reasons_to_hold`.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,6 +52,7 @@ class Why(StrEnum):
     DEPENDENCY = "dependency"
     FLAPPING = "flapping"
     PAUSED = "paused"
+    MUTED = "muted"
     UNTOLD = "untold"
 
 
@@ -96,7 +97,7 @@ class Facts:
     """What decides about the alerts of one monitor.
 
     `counted` are the times of changes that count for flapping; `windows` are those that apply to the monitor; `patience` is how long the
-    monitor may need to be well again after its parent is.
+    monitor may need to be well again after its parent is. `muted_until` may have passed.
     """
 
     heard: Heard
@@ -105,6 +106,7 @@ class Facts:
     parent: Parent | None = None
     patience: timedelta = timedelta(minutes=1)
     paused: bool = False
+    muted_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ LATE: Final = {
     Why.DEPENDENCY: "This was held back because of what it depends on.",
     Why.FLAPPING: f"It had been flapping and has not changed for {STABLE.seconds // 60} minutes now.",
     Why.PAUSED: "This was held back while it was paused.",
+    Why.MUTED: "This was held back while it was muted.",
 }
 
 
@@ -209,6 +212,8 @@ def _kept_back(change: Change, facts: Facts, now: datetime) -> Hold | Drop | Non
         return _hold(change, facts, now)
     if change.held:
         return Drop(change.held)
+    if _muted(change, facts, now):
+        return Drop(Why.MUTED)
     known_late = change.ended_at < change.at
     if covers(facts.windows, Span(change.began_at if known_late else change.at, change.ended_at)):
         return Drop(Why.MAINTENANCE)
@@ -254,7 +259,12 @@ def _paused(change: Change, facts: Facts, now: datetime) -> Hold | None:
     return Hold(now + LOOK_AGAIN, Why.PAUSED) if facts.paused and change.held else None
 
 
-_reasons_to_hold: Final[Sequence[Callable[[Change, Facts, datetime], Hold | None]]] = (_maintenance, _dependency, _paused)
+def _muted(_change: Change, facts: Facts, now: datetime) -> Hold | None:
+    """What began before somebody asked for silence is held as well: it was not told yet."""
+    return Hold(facts.muted_until, Why.MUTED) if facts.muted_until and now < facts.muted_until else None
+
+
+_reasons_to_hold: Final[Sequence[Callable[[Change, Facts, datetime], Hold | None]]] = (_maintenance, _dependency, _paused, _muted)
 
 
 def _heard_after(heard: Heard, change: Change, decision: Decision) -> Heard:

@@ -128,6 +128,7 @@ def _decide(
         parent,
         patience(seen.kind, recovery),
         seen.paused,
+        seen.muted_until,
     )
     decisions = decide(changes, facts, now)
     return [Verdict(alert, change, decision) for (alert, change), decision in zip(undecided, decisions, strict=True)]

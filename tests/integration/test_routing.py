@@ -254,6 +254,39 @@ class TestDependencies:
         assert world.hears(NOW + 4 * SECOND + 3 * LOOK_AGAIN) == [("down", "shop")]
 
 
+class TestMuted:
+    def mute(self, world: World, monitor: MonitorRef, until: datetime | None) -> None:
+        """What `core.api.monitors.mutes` does."""
+        world.connection.execute("UPDATE monitor SET muted_until = %s WHERE id = %s", (until, monitor.id))
+        world.connection.execute("UPDATE alert SET due_at = %s WHERE routed_at IS NULL AND due_at > %s", (NOW, NOW))
+        world.connection.commit()
+
+    def test_what_lasts_is_told_at_the_end_and_what_ended_is_not(self, world: World) -> None:
+        shop, blog = world.monitor(), world.monitor("blog")
+        self.mute(world, shop, NOW + HOUR)
+        alert_id = world.goes("down", shop, NOW)
+        world.goes("down", blog, NOW)
+        assert world.hears(NOW + 3 * SECOND) == [("down", "blog")]
+        assert world.alert(alert_id) == (True, NOW + HOUR, "muted", False)
+        assert world.hears(NOW + HOUR) == [("down", "shop")]
+        assert world.said == "This was held back while it was muted."
+        world.goes("up", shop, NOW + 2 * HOUR)
+        assert world.hears(NOW + 2 * HOUR + 3 * SECOND) == [("recovered", "shop")]
+        self.mute(world, shop, NOW + 9 * HOUR)
+        world.goes("down", shop, NOW + 3 * HOUR)
+        assert world.hears(NOW + 3 * HOUR + 3 * SECOND) == []
+        world.goes("up", shop, NOW + 4 * HOUR)
+        assert world.hears(NOW + 10 * HOUR) == []
+
+    def test_unmuting_tells_at_the_next_sweep(self, world: World) -> None:
+        shop = world.monitor()
+        self.mute(world, shop, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+        world.goes("down", shop, NOW)
+        assert world.hears(NOW + HOUR) == []
+        self.mute(world, shop, None)
+        assert world.hears(NOW + HOUR) == [("down", "shop")]
+
+
 class TestFlapping:
     def flap(self, world: World, shop: MonitorRef, changes: int, since: datetime = NOW) -> list[tuple[str, str]]:
         told = []

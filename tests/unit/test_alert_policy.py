@@ -1,4 +1,5 @@
-"""The policy of alerts: rule by rule, and its promise under any sequence of changes, windows, outages of the parent and dead routers."""
+"""The policy of alerts: rule by rule, and its promise under any sequence of changes, windows, outages of the parent, mutes and dead
+routers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -167,6 +168,32 @@ class TestPaused:
         assert decide([down()], replace(QUIET, paused=True), NOW) == [Send()]
 
 
+class TestMuted:
+    muted = replace(QUIET, muted_until=NOW + HOUR)
+
+    def test_an_outage_waits_for_the_end_of_the_mute_also_if_it_began_before(self) -> None:
+        assert decide([down()], self.muted, NOW) == [Hold(NOW + HOUR, Why.MUTED)]
+        assert decide([down(NOW - HOUR)], self.muted, NOW) == [Hold(NOW + HOUR, Why.MUTED)]
+
+    def test_still_down_at_its_end_it_is_told_and_says_why_late(self) -> None:
+        [decision] = decide([down(held=Why.MUTED)], self.muted, NOW + HOUR)
+        assert isinstance(decision, Send)
+        assert "while it was muted" in decision.text
+
+    @pytest.mark.parametrize("held", [Why.MUTED, None])
+    def test_over_by_then_it_is_never_told(self, held: Why | None) -> None:
+        changes = [down(ended_at=NOW + MINUTE, held=held), up(NOW + MINUTE)]
+        assert decide(changes, self.muted, NOW + MINUTE) == [Drop(Why.MUTED), Drop(Why.UNTOLD)]
+
+    def test_the_end_of_an_outage_that_people_know_of_is_told_at_once(self) -> None:
+        assert decide([up()], replace(self.muted, heard=Heard.DOWN), NOW) == [Send()]
+
+    def test_a_window_comes_first_and_the_mute_after_it(self) -> None:
+        facts = replace(in_window(), muted_until=NOW + 2 * HOUR)
+        assert decide([down()], facts, NOW) == [Hold(NOW + HOUR, Why.MAINTENANCE)]
+        assert decide([down(held=Why.MAINTENANCE)], facts, NOW + HOUR) == [Hold(NOW + 2 * HOUR, Why.MUTED)]
+
+
 class TestFlapping:
     times: ClassVar = [NOW - n * MINUTE for n in range(FLAP_CHANGES)]
 
@@ -217,12 +244,13 @@ class TestFlapping:
 
 @dataclass(frozen=True)
 class Story:
-    """In steps of 5 s: when the monitor changes, when windows and outages of the parent last, when no router runs."""
+    """In steps of 5 s: when the monitor changes, when windows, outages of the parent and mutes last, when no router runs."""
 
     changes: Sequence[int]
     windows: Sequence[tuple[int, int]]
     parent_down: Sequence[tuple[int, int]]
     unwatched: Sequence[tuple[int, int]]
+    muted: Sequence[tuple[int, int]]
     router_away: Sequence[tuple[int, int]]
 
 
@@ -252,7 +280,8 @@ class Told:
         if not self.open or self.due is None or now < self.due:
             return
         windows = [Window(at(first), at(last)) for first, last in self.story.windows]
-        facts = Facts(self.heard, self.counted, windows, self.parent(now), MINUTE)
+        mute_ends = max((at(last) for first, last in self.story.muted if at(first) <= now), default=None)
+        facts = Facts(self.heard, self.counted, windows, self.parent(now), MINUTE, muted_until=mute_ends)
         decisions = decide(self.open, facts, now)
         assert not any(isinstance(decision, Hold) for decision in decisions[:-1])
         for change, decision in zip(self.open, decisions, strict=True):
@@ -269,7 +298,7 @@ class Told:
         if decision.flapping:
             self.heard = Heard.FLAPPING
             self.messages.append((now, self.heard))
-        if decision.why in {Why.MAINTENANCE, Why.DEPENDENCY, Why.UNTOLD}:
+        if decision.why in {Why.MAINTENANCE, Why.DEPENDENCY, Why.MUTED, Why.UNTOLD}:
             self.counted = [time for time in self.counted if time != change.at]
 
     def parent(self, now: datetime) -> Parent:
@@ -315,7 +344,7 @@ def spans(draw: st.DrawFn) -> list[tuple[int, int]]:
 def stories(draw: st.DrawFn) -> Story:
     gaps = draw(st.lists(st.one_of(st.integers(1, 12), st.integers(1, 200)), max_size=30))
     changes = [step for n in range(1, len(gaps) + 1) if (step := sum(gaps[:n])) < STEPS]
-    return Story(changes, draw(spans()), draw(spans()), draw(spans()), draw(spans()))
+    return Story(changes, draw(spans()), draw(spans()), draw(spans()), draw(spans()), draw(spans()))
 
 
 @settings(max_examples=300, deadline=None)

@@ -8,10 +8,10 @@ from core.adapters.database import Connection
 from core.domain.alert_policy import Heard, Outage, Parent
 
 SITUATION: Final = """
-    SELECT m.kind, m.paused_at IS NOT NULL, heard.alert_type, heard.routed_at,
+    SELECT m.kind, m.paused_at IS NOT NULL, m.muted_until, heard.alert_type, heard.routed_at,
            ARRAY(SELECT a.created_at FROM alert a
                  WHERE a.monitor_id = m.id AND a.created_at > %(since)s AND (a.routed_at IS NULL OR a.routed_at > %(since)s)
-                   AND a.alert_type IN ('down', 'recovered') AND a.held_reason NOT IN ('maintenance', 'dependency', 'untold')),
+                   AND a.alert_type IN ('down', 'recovered') AND a.held_reason NOT IN ('maintenance', 'dependency', 'muted', 'untold')),
            m.depends_on_id IS NOT NULL,
            EXISTS (SELECT FROM monitor c WHERE c.depends_on_id = m.uid),
            EXISTS (SELECT FROM maintenance_window w WHERE w.workspace_id = m.workspace_id)
@@ -72,6 +72,7 @@ class Situation:
 
     kind: str
     paused: bool
+    muted_until: datetime | None
     heard: Heard
     heard_at: datetime | None
     counted: list[datetime]
@@ -84,8 +85,8 @@ def situation(connection: Connection, monitor_id: int, counted_since: datetime) 
     """A monitor whose row is locked, with the changes since `counted_since` that count for flapping."""
     row = connection.execute(SITUATION, {"monitor_id": monitor_id, "since": counted_since}).fetchone()
     assert row, "the monitor's row is locked"
-    kind, paused, heard, *rest = row
-    return Situation(kind, paused, Heard(heard or ""), *rest)
+    kind, paused, muted_until, heard, *rest = row
+    return Situation(kind, paused, muted_until, Heard(heard or ""), *rest)
 
 
 def parent(connection: Connection, monitor_id: int, unknown_since: datetime) -> tuple[Parent | None, timedelta]:

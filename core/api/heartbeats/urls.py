@@ -12,6 +12,7 @@ urlpatterns = [
     path("<uuid:id>/", HeartbeatViews.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
     path("<uuid:id>/pause/", HeartbeatViews.as_view({"post": "pause"})),
     path("<uuid:id>/resume/", HeartbeatViews.as_view({"post": "resume"})),
+    path("<uuid:id>/mute/", HeartbeatViews.as_view({"post": "mute", "delete": "unmute"})),
     path("<uuid:id>/expected/", HeartbeatViews.as_view({"get": "expected"})),
     path("<uuid:id>/uptime/", HeartbeatUptimeView.as_view()),
     path("<uuid:id>/pings/", PingViews.as_view({"get": "list"})),

@@ -20,6 +20,7 @@ from core.api.auth import access_of
 from core.api.heartbeats import expected, selectors, serializers, services
 from core.api.monitors.filters import MonitorFilters
 from core.api.monitors.models import Monitor, Ping
+from core.api.monitors.mutes import MuteRequest, monitor_mute, monitor_unmute
 from core.api.pagination import Key, NewestFirstByDay, read_number, read_time
 from core.api.permissions import MayLook
 from core.api.problems import FieldError
@@ -92,6 +93,20 @@ class HeartbeatViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, Workspace
         """Expect pings again, as if one had come now."""
         monitor = self.get_object()
         services.heartbeat_resume(monitor=monitor, now=timezone.now())
+        return self.answer(monitor)
+
+    @extend_schema(request=MuteRequest, responses=serializers.HeartbeatAnswer)
+    def mute(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Tell nobody of outages for a while. Pings are expected all the same; what still lasts at the end is told then."""
+        monitor = self.get_object()
+        monitor_mute(monitor=monitor, now=timezone.now(), **parsed(MuteRequest, request))
+        return self.answer(monitor)
+
+    @extend_schema(request=None, responses={200: serializers.HeartbeatAnswer})
+    def unmute(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Tell people again, also of what still lasts."""
+        monitor = self.get_object()
+        monitor_unmute(monitor=monitor, now=timezone.now())
         return self.answer(monitor)
 
     @extend_schema(parameters=[COUNT], responses=serializers.ExpectedTimesAnswer)

@@ -43,6 +43,7 @@ class HeldReason(models.TextChoices):
     DEPENDENCY = "dependency"
     FLAPPING = "flapping"
     PAUSED = "paused"
+    MUTED = "muted"
     UNTOLD = "untold"
 
 

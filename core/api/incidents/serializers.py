@@ -84,12 +84,14 @@ HELD_WHILE: Final = {
     HeldReason.DEPENDENCY: "what the monitor depends on is down, has failures, or has just come up",
     HeldReason.FLAPPING: "the monitor is flapping",
     HeldReason.PAUSED: "the monitor is paused",
+    HeldReason.MUTED: "the monitor is muted",
 }
 DROPPED_BECAUSE: Final = {
     HeldReason.MAINTENANCE: "it began and ended within a maintenance window",
     HeldReason.DEPENDENCY: "the outage was over before or with that of what the monitor depends on",
     HeldReason.FLAPPING: "the monitor was flapping and changed again",
     HeldReason.PAUSED: "the outage was over when the monitor was resumed",
+    HeldReason.MUTED: "the outage was over while the monitor was still muted",
     HeldReason.UNTOLD: "nobody had been told of the outage",
 }
 

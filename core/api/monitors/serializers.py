@@ -46,5 +46,8 @@ class MonitorAnswer(Answer[Monitor]):
     tags = serializers.ListField(child=serializers.CharField())
     depends_on = serializers.UUIDField(source="depends_on_id", allow_null=True)
     paused_at = serializers.DateTimeField(allow_null=True)
+    muted_until = serializers.DateTimeField(
+        allow_null=True, help_text="Nobody is told of outages before then; `9999-12-31T23:59:59Z` means until it is unmuted."
+    )
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()

@@ -13,6 +13,7 @@ urlpatterns = [
     path("<uuid:id>/", WebsiteViews.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
     path("<uuid:id>/pause/", WebsiteViews.as_view({"post": "pause"})),
     path("<uuid:id>/resume/", WebsiteViews.as_view({"post": "resume"})),
+    path("<uuid:id>/mute/", WebsiteViews.as_view({"post": "mute", "delete": "unmute"})),
     path("<uuid:id>/check/", CheckView.as_view()),
     path("<uuid:id>/checks/<uuid:check_id>/", CheckReportView.as_view()),
     path("<uuid:id>/check-now/", WebsiteViews.as_view({"post": "check_now"}, throttle_classes=(CheckThrottle,))),

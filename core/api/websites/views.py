@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from core.api.monitors.filters import STATES, MonitorFilters
 from core.api.monitors.models import CheckResult, Monitor
+from core.api.monitors.mutes import MuteRequest, monitor_mute, monitor_unmute
 from core.api.monitors.services import monitor_delete
 from core.api.pagination import Key, NewestFirstByDay, read_number, read_time
 from core.api.views import WorkspaceViews, parsed
@@ -81,6 +82,20 @@ class WebsiteViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceVi
         """Check again."""
         monitor = self.get_object()
         services.website_resume(monitor=monitor, now=timezone.now())
+        return self.answer(monitor)
+
+    @extend_schema(request=MuteRequest, responses=serializers.WebsiteAnswer)
+    def mute(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Tell nobody of outages for a while. Checks go on, incidents are recorded; what still lasts at the end is told then."""
+        monitor = self.get_object()
+        monitor_mute(monitor=monitor, now=timezone.now(), **parsed(MuteRequest, request))
+        return self.answer(monitor)
+
+    @extend_schema(request=None, responses={200: serializers.WebsiteAnswer})
+    def unmute(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Tell people again, also of what still lasts."""
+        monitor = self.get_object()
+        monitor_unmute(monitor=monitor, now=timezone.now())
         return self.answer(monitor)
 
     @extend_schema(request=None, responses={202: serializers.WebsiteAnswer})
