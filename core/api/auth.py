@@ -27,6 +27,13 @@ class Access:
     user: User | None = None
     key: ApiKey | None = None
 
+    @property
+    def name(self) -> str:
+        """Who that is, for people."""
+        if self.user:
+            return self.user.name or self.user.email
+        return f"API key “{self.key.name}”" if self.key else "somebody"
+
 
 def access_of(request: Request) -> Access:
     """The rights of a caller who has passed the permissions of a view."""

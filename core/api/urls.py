@@ -2,9 +2,10 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from core.api.channels import pages
+from core.api.channels import pages as channel_pages
 from core.api.description import openapi
 from core.api.health import views as health
+from core.api.incidents import pages as incident_pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("core.api.accounts.urls")),
@@ -14,8 +15,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/maintenance-windows/", include("core.api.maintenance.urls")),
     path("api/v1/channels/", include("core.api.channels.urls")),
     path("api/v1/", include("core.api.incidents.urls")),
-    path("unsubscribe/<str:token>/", pages.unsubscribe),
-    path("verify/<str:token>/", pages.verify),
+    path("acknowledge/<str:token>/", incident_pages.acknowledge),
+    path("unsubscribe/<str:token>/", channel_pages.unsubscribe),
+    path("verify/<str:token>/", channel_pages.verify),
     path("api/schema/", openapi),
     path("health/", health.ready),
     path("health/live/", health.live),

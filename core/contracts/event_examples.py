@@ -25,6 +25,15 @@ RESOLVED: Final = events.IncidentFacts(
     opened_at=OPEN.opened_at,
     resolved_at=AT + timedelta(minutes=12),
 )
+ACKNOWLEDGED: Final = events.IncidentFacts(
+    id=OPEN.id,
+    reason=OPEN.reason,
+    detail=OPEN.detail,
+    began_at=OPEN.began_at,
+    opened_at=OPEN.opened_at,
+    acknowledged_at=AT + timedelta(minutes=2),
+    acknowledged_by="Ada",
+)
 HEARTBEAT: Final = UUID("019ce9b0-6f00-7000-8000-000000000003")
 DELIVERY: Final = UUID("019ce9b0-6f00-7000-8000-000000000004")
 CHANNEL: Final = UUID("019ce9b0-6f00-7000-8000-000000000005")
@@ -87,6 +96,8 @@ DATA: Final[tuple[events.Data, ...]] = (
         final=False,
         retry_at=AT + timedelta(seconds=11),
     ),
+    events.IncidentAcknowledged(monitor=WEBSITE, incident=ACKNOWLEDGED),
+    events.IncidentUnacknowledged(monitor=WEBSITE, incident=OPEN, was_acknowledged_by="Ada"),
 )
 
 

@@ -24,6 +24,8 @@ AlertType = Annotated[
     Literal[
         "down",
         "recovered",
+        "acknowledged",
+        "unacknowledged",
         "flapping",
         "not_monitored",
         "monitored_again",
@@ -60,7 +62,10 @@ class MonitorFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One outage. `began_at` is the first failed check or the missed deadline, `opened_at` when it was confirmed."""
+    """One outage. `began_at` is the first failed check or the missed deadline, `opened_at` when it was confirmed.
+
+    `acknowledged_by` is who has taken it on since `acknowledged_at`, in words.
+    """
 
     id: UUID
     reason: str
@@ -68,6 +73,8 @@ class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
     began_at: Moment
     opened_at: Moment
     resolved_at: Moment | None = None
+    acknowledged_at: Moment | None = None
+    acknowledged_by: str = ""
 
 
 class IncidentOpened(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +89,21 @@ class IncidentResolved(msgspec.Struct, frozen=True, kw_only=True):
 
     monitor: MonitorFacts
     incident: IncidentFacts
+
+
+class IncidentAcknowledged(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody has taken an outage on: `incident` says who, and since when."""
+
+    monitor: MonitorFacts
+    incident: IncidentFacts
+
+
+class IncidentUnacknowledged(msgspec.Struct, frozen=True, kw_only=True):
+    """An acknowledgement was taken back while the outage lasts. `was_acknowledged_by` is whose it was."""
+
+    monitor: MonitorFacts
+    incident: IncidentFacts
+    was_acknowledged_by: str
 
 
 class CertificateExpiring(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +230,8 @@ class AlertFailed(msgspec.Struct, frozen=True, kw_only=True):
 type Data = (
     IncidentOpened
     | IncidentResolved
+    | IncidentAcknowledged
+    | IncidentUnacknowledged
     | CertificateExpiring
     | DomainExpiring
     | HeartbeatPinged
@@ -221,6 +245,8 @@ EVENT_TYPES: Final[dict[str, type[Data]]] = {
     for event in (
         IncidentOpened,
         IncidentResolved,
+        IncidentAcknowledged,
+        IncidentUnacknowledged,
         CertificateExpiring,
         DomainExpiring,
         HeartbeatPinged,

@@ -92,4 +92,6 @@ def _incident_facts(incident: IncidentRow) -> events.IncidentFacts:
         began_at=incident.began_at,
         opened_at=incident.opened_at,
         resolved_at=incident.resolved_at,
+        acknowledged_at=incident.acknowledged_at,
+        acknowledged_by=incident.acknowledged_by,
     )

@@ -12,10 +12,11 @@ from msgspec import structs
 from core.contracts.channels.config import ChannelConfig
 from core.contracts.channels.email import EmailConfig
 from core.contracts.events import AlertRequested, Detail
+from core.contracts.incident_links import GOOD_FOR, IncidentLink
 from lambdas.alert_dispatch import receipts
 from lambdas.alert_dispatch.breaker import Breaker
 from lambdas.alert_dispatch.errors import Later, Permanent, Transient
-from lambdas.alert_dispatch.message import Message, compose, verification_text
+from lambdas.alert_dispatch.message import Message, compose, may_be_acknowledged, verification_text
 from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded
 from lambdas.alert_dispatch.receipts import Receipt
 from lambdas.alert_dispatch.vault import Vault
@@ -24,8 +25,10 @@ FIRST_TRY_TIMEOUT_S: Final = 5.0
 LATER_TRY_TIMEOUT_S: Final = 15.0
 IN_FLIGHT_DELAY_S: Final = 5
 
-SUPERSEDABLE: Final = frozenset({"down"})
-"""A recovery tells the whole story of the outage. Every other notice says something that no later one repeats."""
+SUPERSEDABLE: Final = frozenset({"down", "acknowledged", "unacknowledged"})
+"""Messages about an outage that is under way: each later one, and the recovery above all, tells the whole story of it.
+
+Every other notice says something that no later one repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,21 @@ class Dispatcher:
             raise Transient("not tried: the target timed out several times", retry_after_s=open_for_s)
         timeout_s = FIRST_TRY_TIMEOUT_S if attempt == 1 else LATER_TRY_TIMEOUT_S
         try:
-            send(Outgoing(request, compose(self._complete(data, config), self.public_url), timeout_s), config)
+            message = compose(self._complete(data, config), self.public_url, self._acknowledge_link(data))
+            send(Outgoing(request, message, timeout_s), config)
         except Transient as error:
             if error.timed_out:
                 self.breaker.timed_out(data.channel_id, data.config_version, self.clock())
             raise
         if open_for_s is not None:
             self.breaker.answered(data.channel_id, data.config_version)
+
+    def _acknowledge_link(self, data: AlertRequested) -> str:
+        """Made for this message, because it names the channel; empty where there is nothing to acknowledge."""
+        if not (data.incident and may_be_acknowledged(data)):
+            return ""
+        link = IncidentLink(data.channel_id, data.incident.id, self.clock() + GOOD_FOR)
+        return self.vault.acknowledge_link(self.public_url, link)
 
     def _complete(self, data: AlertRequested, config: ChannelConfig) -> AlertRequested:
         """What must not travel in an event is put in here: the proof that somebody reads what is sent to an address."""

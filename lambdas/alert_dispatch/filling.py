@@ -29,6 +29,7 @@ def values(outgoing: Outgoing) -> dict[str, Any]:
         "text": message.text,
         "note": message.closing,
         "link": message.link,
+        "acknowledge": message.acknowledge,
         "timestamp": metadata.occurred_at,
         "workspace_id": metadata.workspace_id,
         "delivery_id": data.delivery_id,

@@ -24,6 +24,8 @@ _WHITE: Final = Look("⚪", 0x80868B, "white_circle", "emphasis")
 LOOKS: Final = {
     "down": _RED,
     "recovered": _GREEN,
+    "acknowledged": _BLUE,
+    "unacknowledged": _ORANGE,
     "flapping": _ORANGE,
     "not_monitored": _WHITE,
     "monitored_again": _BLUE,

@@ -65,7 +65,8 @@ class Message:
     """One message: ready as text and HTML, and in pieces for services with a form of their own.
 
     `subject`, `headline`, `closing` and the values of `facts` (label, value) are single lines of printable characters that may
-    hold anything else, so each form escapes them. `link` leads to the incident; it is the operator's, and may be empty.
+    hold anything else, so each form escapes them. `link` leads to the incident, `acknowledge` to the page where the reader takes it on;
+    both are ours, and may be empty.
     """
 
     subject: str
@@ -75,6 +76,7 @@ class Message:
     facts: tuple[tuple[str, str], ...] = ()
     closing: str = ""
     link: str = ""
+    acknowledge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +89,24 @@ class _Story:
     closing: str = ""
 
 
-def compose(request: AlertRequested, public_url: str = "") -> Message:
-    """The message of a request. `public_url` says which installation speaks; it may be empty."""
+def may_be_acknowledged(request: AlertRequested) -> bool:
+    """Whether the message is about an outage that nobody has taken on yet."""
+    incident = request.incident
+    return bool(incident and incident.resolved_at is None and incident.acknowledged_at is None)
+
+
+def compose(request: AlertRequested, public_url: str = "", acknowledge: str = "") -> Message:
+    """The message of a request. `public_url` says which installation speaks, `acknowledge` is a page of it; both may be empty."""
     story = _story(request)
     return Message(
         subject=one_line(story.subject)[:SUBJECT_LIMIT],
-        text=_text(story, public_url),
-        html=_html(story, public_url),
+        text=_text(story, public_url, acknowledge),
+        html=_html(story, public_url, acknowledge),
         headline=one_line(story.headline),
         facts=tuple((label, one_line(value)) for label, value in story.facts),
         closing=one_line(story.closing),
         link=f"{public_url}/api/v1/incidents/{request.incident.id}/" if public_url and request.incident else "",
+        acknowledge=acknowledge,
     )
 
 
@@ -107,6 +116,8 @@ def _story(request: AlertRequested) -> _Story:
         return _down(monitor, incident, request.text)
     if request.alert_type == "recovered" and monitor and incident:
         return _recovered(monitor, incident, request.text)
+    if request.alert_type in {"acknowledged", "unacknowledged"} and monitor and incident:
+        return _taken_on(monitor, incident, request.text)
     if request.expiry:
         return _ending(request, request.expiry, monitor)
     return _notice(request, monitor)
@@ -131,8 +142,24 @@ def _recovered(monitor: MonitorFacts, incident: IncidentFacts, text: str) -> _St
         ("Since", moment(incident.began_at)),
         ("Until", moment(until)),
         ("For", length),
+        *_handled(incident),
     )
     return _Story(f"UP: {monitor.name} - was down {length}", f"{monitor.name} {again}. It was down for {length}.", facts, text)
+
+
+def _taken_on(monitor: MonitorFacts, incident: IncidentFacts, text: str) -> _Story:
+    """Somebody looks after an outage, or does not any more."""
+    facts = (*_what_and_why(monitor, incident), ("Since", moment(incident.began_at)), *_handled(incident))
+    if incident.acknowledged_at is None:
+        return _Story(f"NOT ACKNOWLEDGED ANY MORE: {monitor.name}", f"Nobody looks after {monitor.name} any more.", facts, text)
+    by = incident.acknowledged_by
+    return _Story(f"ACKNOWLEDGED: {monitor.name} - by {by}", f"{monitor.name} is down, and {by} looks after it.", facts, text)
+
+
+def _handled(incident: IncidentFacts) -> tuple[tuple[str, str], ...]:
+    if incident.acknowledged_at is None:
+        return ()
+    return (("Handled", f"by {incident.acknowledged_by}, since {moment(incident.acknowledged_at)}"),)
 
 
 def _notice(request: AlertRequested, monitor: MonitorFacts | None) -> _Story:
@@ -207,24 +234,26 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _text(story: _Story, public_url: str) -> str:
+def _text(story: _Story, public_url: str, acknowledge: str) -> str:
     lines = [one_line(story.headline), ""]
     lines += [f"{label + ':':<11}{one_line(value)}" for label, value in story.facts]
     lines += ["", one_line(story.closing)] if story.closing else []
+    lines += ["", f"Acknowledge: {acknowledge}"] if acknowledge else []
     lines += ["", f"-- \nUptime Monitor {public_url}".rstrip()]
     return "\n".join(lines) + "\n"
 
 
-def _html(story: _Story, public_url: str) -> str:
+def _html(story: _Story, public_url: str, acknowledge: str) -> str:
     rows = "".join(
         f'<tr><td style="color:#666;padding:2px 12px 2px 0;vertical-align:top">{escape(label)}</td>'
         f"<td>{escape(one_line(value))}</td></tr>"
         for label, value in story.facts
     )
     closing = f"<p>{escape(one_line(story.closing))}</p>" if story.closing else ""
+    button = f'<p><a href="{escape(acknowledge)}">Acknowledge</a></p>' if acknowledge else ""
     table = f'<table style="border-collapse:collapse">{rows}</table>' if rows else ""
     return (
         '<!doctype html><html><body style="font-family:sans-serif;font-size:15px;color:#222">'
-        f'<p style="font-size:18px"><strong>{escape(one_line(story.headline))}</strong></p>{table}{closing}'
+        f'<p style="font-size:18px"><strong>{escape(one_line(story.headline))}</strong></p>{table}{closing}{button}'
         f'<p style="color:#888;font-size:12px">Uptime Monitor {escape(public_url)}</p></body></html>'
     )

@@ -26,9 +26,9 @@ PLAIN: Final = {
 
 
 def sms(message: Message) -> str:
-    """What fits into an SMS: the subject, what explains it, and the link if there is room for all of it."""
+    """What fits into an SMS: the subject, what explains it, and a link, if there is room for all of it."""
     text = message.subject
-    for more in (message.closing, message.link):
+    for more in (message.closing, message.acknowledge or message.link):
         if more and len(text) + len(more) + 1 <= SMS_LIMIT:
             text = f"{text}\n{more}"
     return text.translate(PLAIN)[:SMS_LIMIT]
@@ -55,4 +55,5 @@ def _values(request: AlertRequested, message: Message) -> Mapping[str, str]:
         "duration": facts.get("For", ""),
         "note": message.closing,
         "link": message.link,
+        "acknowledge": message.acknowledge,
     }

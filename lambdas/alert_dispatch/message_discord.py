@@ -38,6 +38,8 @@ def discord_message(message: Message, alert_type: str) -> dict[str, Any]:
     }
     if story:
         embed["description"] = escaped(story, DESCRIPTION_LIMIT)
+    if message.acknowledge:
+        embed["description"] = f"{embed.get('description', '')}\n\n[Acknowledge]({message.acknowledge})".lstrip()
     if message.link:
         embed["url"] = message.link
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}

@@ -18,7 +18,7 @@ LOUD: Final = frozenset({"down"})
 
 
 def ntfy_message(message: Message, alert_type: str, config: NtfyConfig) -> dict[str, Any]:
-    """The body. A tap on it opens the incident."""
+    """The body. A tap on it opens the incident, a button acknowledges it."""
     lines = [message.headline, *(f"{label}: {value}" for label, value in message.facts), message.closing]
     body: dict[str, Any] = {
         "topic": config.topic,
@@ -29,4 +29,6 @@ def ntfy_message(message: Message, alert_type: str, config: NtfyConfig) -> dict[
     }
     if message.link:
         body["click"] = message.link
+    if message.acknowledge:
+        body["actions"] = [{"action": "view", "label": "Acknowledge", "url": message.acknowledge}]
     return body

@@ -16,6 +16,7 @@ HEADER_LIMIT: Final = 150
 FIELD_LIMIT: Final = 2000
 FIELDS_LIMIT: Final = 10
 TEXT_LIMIT: Final = 3000
+LINK_LIMIT: Final = 1200
 
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -43,7 +44,8 @@ def _details(message: Message) -> list[dict[str, Any]]:
         blocks.append({"type": "section", "fields": fields})
     if message.closing:
         blocks.append({"type": "section", "text": _plain(message.closing, TEXT_LIMIT)})
-    foot = f"<{escaped(message.link, TEXT_LIMIT // 2)}|Incident> · Uptime Monitor" if message.link else "Uptime Monitor"
+    links = [(message.acknowledge, "Acknowledge"), (message.link, "Incident")]
+    foot = " · ".join([*(f"<{escaped(link, LINK_LIMIT)}|{words}>" for link, words in links if link), "Uptime Monitor"])
     return [*blocks, {"type": "context", "elements": [{"type": "mrkdwn", "text": foot, "verbatim": True}]}]
 
 

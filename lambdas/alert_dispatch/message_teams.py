@@ -24,7 +24,7 @@ _QUOTES: Final = 2
 
 
 def teams_message(message: Message, alert_type: str) -> dict[str, Any]:
-    """A message with one card: its title in the type's colour, then the facts, then a button that leads to the incident."""
+    """A message with one card: its title in the type's colour, then the facts, then a button for each link."""
     return {
         "type": "message",
         "attachments": [
@@ -59,8 +59,9 @@ def _card(message: Message, alert_type: str) -> dict[str, Any]:
             _block(_run("Uptime Monitor", LABEL_BYTES, size="Small", isSubtle=True)),
         ],
     }
-    if message.link:
-        card["actions"] = [{"type": "Action.OpenUrl", "title": "Incident", "url": message.link}]
+    links = [("Acknowledge", message.acknowledge), ("Incident", message.link)]
+    if actions := [{"type": "Action.OpenUrl", "title": title, "url": url} for title, url in links if url]:
+        card["actions"] = actions
     return card
 
 

@@ -27,8 +27,9 @@ def telegram_text(message: Message, alert_type: str) -> str:
         if value
     ]
     lines += ["", _code(message.closing)] if message.closing else []
-    if message.link:
-        lines += ["", f'<a href="{escape(message.link)}">Incident</a>']
+    links = [(message.acknowledge, "Acknowledge"), (message.link, "Incident")]
+    if shown := [f'<a href="{escape(link)}">{words}</a>' for link, words in links if link]:
+        lines += ["", " · ".join(shown)]
     return "\n".join(lines)
 
 

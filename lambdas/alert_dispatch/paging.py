@@ -11,6 +11,9 @@ from lambdas.alert_dispatch.posting import Answer, judge, taken
 CLOSING: Final[frozenset[AlertType]] = frozenset({"recovered", "monitored_again"})
 """Alerts that close what an earlier one with the same order key has opened. Others are left to people to close."""
 
+ACKNOWLEDGING: Final[frozenset[AlertType]] = frozenset({"acknowledged"})
+"""Alerts that acknowledge there what somebody has acknowledged here."""
+
 SOURCE: Final = "Uptime Monitor"
 
 

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 
+from core.contracts import incident_links
 from core.contracts.channel_links import Purpose, code, link_url
 from core.contracts.channel_vault import ChannelVersion, UnreadableConfig, VaultCipher
 from core.contracts.channels.config import BadConfig, ChannelConfig
 from core.contracts.channels.registry import load_config
+from core.contracts.incident_links import IncidentLink
 from lambdas.alert_dispatch.errors import Permanent, Transient
 
 CACHED: Final = 256
@@ -46,6 +48,10 @@ class Vault:
     def link(self, purpose: Purpose, public_url: str, channel_id: UUID, version: int) -> str:
         """The address of a page about this channel; empty without a public address."""
         return link_url(self._keys(), public_url, purpose, channel_id, version)
+
+    def acknowledge_link(self, public_url: str, link: IncidentLink) -> str:
+        """The address of the page that acknowledges an incident; empty without a public address."""
+        return incident_links.acknowledge_url(self._keys(), public_url, link)
 
     def code(self, channel_id: UUID, version: int) -> str:
         """The code that proves that somebody reads what is sent there."""

@@ -18,7 +18,8 @@ CAUGHT = {
     "outages of one workspace": {"IncidentOpened", "IncidentResolved"},
     "websites under one domain": {"IncidentOpened"},
     "one outage": {
-        "IncidentOpened", "IncidentResolved", "CertificateExpiring", "DomainExpiring", "AlertRequested", "AlertDelivered", "AlertFailed",
+        "IncidentOpened", "IncidentResolved", "IncidentAcknowledged", "IncidentUnacknowledged",
+        "CertificateExpiring", "DomainExpiring", "AlertRequested", "AlertDelivered", "AlertFailed",
     },  # the examples share one correlation
     "within a week": {"DomainExpiring"},
     "Jobs": {"HeartbeatPinged"},

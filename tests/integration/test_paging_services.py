@@ -50,7 +50,7 @@ def opsgenie(call: Call) -> Reply:
     content = call.content
     if call.headers.get("authorization") != f"GenieKey {GENIE_KEY}":
         return Reply(401, {"message": "Could not authenticate", "took": 0.0, "requestId": "r"})
-    if re.fullmatch(r"/v2/alerts/[0-9a-f-]{36}/close\?identifierType=alias", call.path):
+    if re.fullmatch(r"/v2/alerts/[0-9a-f-]{36}/(close|acknowledge|unacknowledge)\?identifierType=alias", call.path):
         fits = set(content) <= {"user", "source", "note"} and len(content["note"]) <= 25_000
     elif call.path == "/v2/alerts":
         limits = {"message": 130, "alias": 512, "description": 15_000, "entity": 512, "source": 100}
@@ -101,6 +101,31 @@ def test_opsgenie_opens_and_closes_by_the_incident() -> None:
     assert opened.content["message"] == "DOWN: Shop - There was no complete answer in time"
     assert closed.path == f"/v2/alerts/{incident}/close?identifierType=alias"
     assert "Shop is up again" in closed.content["note"]
+
+
+def test_what_is_acknowledged_here_is_acknowledged_there() -> None:
+    incident = uuid4()
+    taken = IncidentFacts(
+        id=incident,
+        reason="timeout",
+        detail="",
+        began_at=BEGAN,
+        opened_at=BEGAN,
+        acknowledged_at=BEGAN,
+        acknowledged_by="Ada",
+    )
+    told = outgoing("acknowledged", order_key=incident, incident=taken), outgoing("unacknowledged", order_key=incident)
+    with service(pagerduty) as paged, service(opsgenie) as alerted:
+        send_page(paged.url, *told)
+        send_alert(alerted.url, *told)
+    assert [(call.content["event_action"], call.content["dedup_key"]) for call in paged.calls] == [
+        ("acknowledge", str(incident)),
+        ("trigger", str(incident)),
+    ]
+    assert {call.content["payload"]["severity"] for call in paged.calls} == {"critical"}
+    actions = [call.path.partition("?")[0].rpartition("/")[2] for call in alerted.calls]
+    assert actions == ["acknowledge", "unacknowledge"]
+    assert "Ada looks after it" in alerted.calls[0].content["note"]
 
 
 @pytest.mark.parametrize("alert_type", ["not_monitored", "flapping", "certificate_expiring"])

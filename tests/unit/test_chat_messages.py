@@ -13,6 +13,7 @@ from core.contracts.channels.ntfy import NtfyConfig
 from core.contracts.events import ALERT_TYPES
 from lambdas.alert_dispatch.looks import LOOKS, look
 from lambdas.alert_dispatch.message import Message, compose
+from lambdas.alert_dispatch.message_brief import sms
 from lambdas.alert_dispatch.message_discord import discord_message
 from lambdas.alert_dispatch.message_ntfy import ntfy_message
 from lambdas.alert_dispatch.message_slack import slack_message
@@ -111,7 +112,7 @@ def test_telegram_finds_entities_in_nothing_that_others_chose(alert_type: str, n
     assert chat_rules.telegram({"chat_id": "1", "text": sent, "parse_mode": "HTML"}) == ""
     read = chat_rules.TelegramHtml(sent)
     assert set(read.links) <= {LINK}
-    ours = {"What", "Why", "Since", "Until", "For", "Confirmed", "Incident", look(alert_type).emoji}
+    ours = {"What", "Why", "Since", "Until", "For", "Confirmed", "Handled", "Incident", look(alert_type).emoji}
     assert set(read.loose.split()) <= ours
 
 
@@ -182,7 +183,23 @@ def test_every_type_says_in_every_form_what_happened(alert_type: str) -> None:
         for label, value in told.facts:
             assert label in form
             assert value in form
-        assert (LINK in form) == (alert_type in {"down", "recovered"})
+        assert (LINK in form) == (alert_type in {"down", "recovered", "acknowledged", "unacknowledged"})
+
+
+def test_the_link_that_acknowledges_is_in_every_form() -> None:
+    link = f"{URL}/acknowledge/token/"
+    told = compose(request("down"), URL, link)
+    forms = [
+        msgspec.json.encode(discord_message(told, "down")).decode(),
+        msgspec.json.encode(slack_message(told, "down")).decode(),
+        msgspec.json.encode(teams_message(told, "down")).decode(),
+        msgspec.json.encode(ntfy_message(told, "down", CONFIG)).decode(),
+        telegram_text(told, "down"),
+        sms(told),
+    ]
+    assert [form for form in forms if link not in form] == []
+    assert f"[Acknowledge]({link})" in forms[0]
+    assert f"<{link}|Acknowledge>" in forms[1]
 
 
 def test_without_a_public_url_there_is_no_link() -> None:

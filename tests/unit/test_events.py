@@ -18,6 +18,10 @@ INCIDENT = events.IncidentFacts(id=IDS[2], reason="timeout", detail="no answer i
 SAMPLES: dict[str, events.Data] = {
     "IncidentOpened": events.IncidentOpened(monitor=MONITOR, incident=INCIDENT),
     "IncidentResolved": events.IncidentResolved(monitor=MONITOR, incident=msgspec.structs.replace(INCIDENT, resolved_at=NOW)),
+    "IncidentAcknowledged": events.IncidentAcknowledged(
+        monitor=MONITOR, incident=msgspec.structs.replace(INCIDENT, acknowledged_at=NOW, acknowledged_by="Ada")
+    ),
+    "IncidentUnacknowledged": events.IncidentUnacknowledged(monitor=MONITOR, incident=INCIDENT, was_acknowledged_by="Ada"),
     "CertificateExpiring": events.CertificateExpiring(monitor=MONITOR, fingerprint_sha256="ab" * 32, not_after=NOW, days_left=14),
     "DomainExpiring": events.DomainExpiring(monitor=MONITOR, domain="shop.example", ends_at=NOW, days_left=7),
     "HeartbeatPinged": events.HeartbeatPinged(

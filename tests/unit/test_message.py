@@ -13,7 +13,7 @@ from msgspec import structs
 
 from core.contracts.events import AlertRequested, AlertType, ExpiryFacts, IncidentFacts, MonitorFacts, MonitorKind
 from core.domain.outcomes import Reason
-from lambdas.alert_dispatch.message import REASONS, compose, duration
+from lambdas.alert_dispatch.message import REASONS, compose, duration, may_be_acknowledged
 
 BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 OUR_TROUBLE = {
@@ -37,7 +37,8 @@ def request(
 ) -> AlertRequested:
     target = "https://shop.example.com/" if kind == "website" else "every 1 d, grace 1 h"
     resolved_at = BEGAN + timedelta(minutes=12, seconds=3) if alert_type == "recovered" else None
-    about_outage = alert_type in {"down", "recovered"}
+    about_outage = alert_type in {"down", "recovered", "acknowledged", "unacknowledged"}
+    acknowledged_at = BEGAN + timedelta(minutes=2) if alert_type == "acknowledged" else None
     return AlertRequested(
         delivery_id=UUID(int=1),
         generation=1,
@@ -56,6 +57,8 @@ def request(
             began_at=BEGAN,
             opened_at=BEGAN + timedelta(seconds=20),
             resolved_at=resolved_at,
+            acknowledged_at=acknowledged_at,
+            acknowledged_by="Ada" if acknowledged_at else "",
         )
         if about_outage
         else None,
@@ -83,6 +86,31 @@ def test_recovered_tells_the_whole_story() -> None:
     assert "Shop is up again. It was down for 12 min 3 s." in message.text
     assert "The connection was refused." in message.text
     assert "2026-11-23 12:12:03 UTC" in message.text
+
+
+def test_who_has_taken_it_on_is_told_and_who_had_to_the_end() -> None:
+    taken = compose(request("acknowledged", text="Ada has taken this on."))
+    assert taken.subject == "ACKNOWLEDGED: Shop - by Ada"
+    assert taken.headline == "Shop is down, and Ada looks after it."
+    assert dict(taken.facts)["Handled"] == "by Ada, since 2026-11-23 12:02:00 UTC"
+    assert dict(taken.facts)["Why"] == "The connection was refused. (connection refused by 203.0.113.7)"
+    back = compose(request("unacknowledged", text="Ada does not any more."))
+    assert back.subject == "NOT ACKNOWLEDGED ANY MORE: Shop"
+    assert "Nobody looks after Shop any more." in back.text
+    ended = request("recovered")
+    assert ended.incident
+    handled = structs.replace(ended.incident, acknowledged_at=BEGAN, acknowledged_by="Ada")
+    assert "Handled:   by Ada" in compose(structs.replace(ended, incident=handled)).text
+
+
+def test_only_an_outage_that_nobody_has_taken_on_can_be_acknowledged() -> None:
+    may = {
+        kind: may_be_acknowledged(request(kind)) for kind in ("down", "recovered", "acknowledged", "unacknowledged", "flapping")
+    }
+    assert [kind for kind, possible in may.items() if possible] == ["down", "unacknowledged"]
+    told = compose(request("down"), "https://up.example.com", 'https://up.example.com/acknowledge/x"y/')
+    assert "Acknowledge: https://up.example.com/acknowledge/" in told.text
+    assert 'href="https://up.example.com/acknowledge/x&quot;y/"' in told.html
 
 
 def test_heartbeats_are_told_in_their_own_words() -> None:

@@ -20,6 +20,8 @@ class IncidentRow:
     began_at: datetime
     opened_at: datetime
     resolved_at: datetime | None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def resolve_incidents(connection: Connection, resolved: Sequence[tuple[int, date
         UPDATE incident i SET resolved_at = greatest(r.at, i.began_at)
         FROM unnest(%s::bigint[], %s::timestamptz[]) AS r (monitor_id, at)
         WHERE i.monitor_id = r.monitor_id AND i.resolved_at IS NULL
-        RETURNING i.id, i.monitor_id, i.workspace_id, i.reason, i.detail, i.began_at, i.opened_at, i.resolved_at
+        RETURNING i.id, i.monitor_id, i.workspace_id, i.reason, i.detail, i.began_at, i.opened_at, i.resolved_at,
+            i.acknowledged_at, i.acknowledged_by
         """,
         ([monitor_id for monitor_id, _ in resolved], [at for _, at in resolved]),
     ).fetchall()

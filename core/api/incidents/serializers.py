@@ -34,6 +34,8 @@ class IncidentAnswer(Answer[Incident]):
     began_at = serializers.DateTimeField()
     opened_at = serializers.DateTimeField()
     resolved_at = serializers.DateTimeField(allow_null=True, help_text="null while it lasts.")
+    acknowledged_at = serializers.DateTimeField(allow_null=True, help_text="null while nobody has taken it on.")
+    acknowledged_by = serializers.CharField(help_text="Who has: a person, an API key, or the channel whose link was followed.")
     caused_by = serializers.UUIDField(
         source="caused_by_id",
         allow_null=True,

@@ -1,9 +1,35 @@
-"""Writes about alerts; the rest about incidents is written by `core.flows`."""
+"""Writes about incidents and alerts; most of what is written about them comes from `core.flows`."""
 
 from datetime import datetime
 from uuid import UUID
 
-from core.api.incidents.models import Alert
+from django.db import connection, transaction
+
+from core.api import edge
+from core.api.incidents.models import Alert, Incident
+from core.flows import acknowledgements
+
+
+def incident_acknowledge(*, incident: Incident, by: str, now: datetime) -> None:
+    """Note that `by` has taken an incident on; repeating it changes nothing.
+
+    Raises:
+        OutageOver: it is resolved.
+    """
+    with transaction.atomic():
+        alerts = acknowledgements.acknowledge(connection.connection, incident.workspace_id, incident.id, by, now)
+    edge.task_queue().kick_alerts(alerts)
+
+
+def incident_take_back(*, incident: Incident, now: datetime) -> None:
+    """Note that nobody has taken an incident on any more.
+
+    Raises:
+        OutageOver: it is resolved.
+    """
+    with transaction.atomic():
+        alerts = acknowledgements.take_back(connection.connection, incident.workspace_id, incident.id, now)
+    edge.task_queue().kick_alerts(alerts)
 
 
 def alerts_reconsider(*, workspace_id: UUID, now: datetime) -> None:

@@ -1,17 +1,26 @@
 """Incidents, and what became of the messages about them."""
 
-from typing import ClassVar, override
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, override
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from core.api import problem_types
+from core.api.auth import access_of
 from core.api.filters import BooleanFilter
-from core.api.incidents import selectors, serializers
+from core.api.incidents import selectors, serializers, services
 from core.api.incidents.models import Alert, Delivery, DeliveryState, Incident
 from core.api.pagination import Key, read_time
+from core.api.problems import Problem
 from core.api.views import WorkspaceViews, read_uuid
+from core.domain.acknowledgement import OutageOver
 
 
 class IncidentFilters(filters.FilterSet):
@@ -19,6 +28,7 @@ class IncidentFilters(filters.FilterSet):
 
     monitor = filters.UUIDFilter(field_name="monitor__uid")
     open = BooleanFilter(field_name="resolved_at", lookup_expr="isnull")
+    acknowledged = BooleanFilter(field_name="acknowledged_at", lookup_expr="isnull", exclude=True)
     since = filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte")
     until = filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt")
 
@@ -58,6 +68,34 @@ class IncidentViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceV
     @override
     def get_queryset(self) -> QuerySet[Incident]:
         return selectors.incident_list(workspace=self.workspace)
+
+    @extend_schema(request=None, responses=serializers.IncidentAnswer)
+    def acknowledge(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Take it on: those who were told of the outage hear who has, and are reminded of it no more. The first one stays."""
+        incident = self.get_object()
+        with _outage_over_is_a_conflict():
+            services.incident_acknowledge(incident=incident, by=access_of(request).name, now=timezone.now())
+        return self._answer(incident)
+
+    @extend_schema(request=None, responses={200: serializers.IncidentAnswer})
+    def take_back(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Take the acknowledgement back, whoever it is from."""
+        incident = self.get_object()
+        with _outage_over_is_a_conflict():
+            services.incident_take_back(incident=incident, now=timezone.now())
+        return self._answer(incident)
+
+    def _answer(self, incident: Incident) -> Response:
+        """The incident as it is stored now."""
+        return Response(self.get_serializer(self.get_queryset().get(pk=incident.pk)).data)
+
+
+@contextmanager
+def _outage_over_is_a_conflict() -> Iterator[None]:
+    try:
+        yield
+    except OutageOver as over:
+        raise Problem(problem_types.CONFLICT, str(over)) from over
 
 
 @extend_schema(tags=["alerts"])

@@ -19,11 +19,12 @@ PLACEHOLDER: Final = re.compile(r"\{\{\s*([a-z_.]+)\s*\}\}")
 
 NAMES: Final = frozenset(
     {
-        *("type", "subject", "headline", "text", "note", "link", "timestamp"),
+        *("type", "subject", "headline", "text", "note", "link", "acknowledge", "timestamp"),
         *("delivery_id", "alert_id", "workspace_id", "order_key"),
         *("monitor.id", "monitor.kind", "monitor.name", "monitor.target"),
         *("incident.id", "incident.reason", "incident.why", "incident.detail"),
         *("incident.began_at", "incident.opened_at", "incident.resolved_at", "incident.duration_s"),
+        *("incident.acknowledged_at", "incident.acknowledged_by"),
         *("expiry.name", "expiry.ends_at", "expiry.days_left", "expiry.websites"),
     }
 )

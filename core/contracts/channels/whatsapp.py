@@ -18,7 +18,19 @@ API_HOSTS: Final = ("graph.facebook.com",)
 MOST_PARAMETERS: Final = 10
 
 Parameter = Literal[
-    "subject", "headline", "details", "type", "monitor", "what", "why", "since", "until", "duration", "note", "link"
+    "subject",
+    "headline",
+    "details",
+    "type",
+    "monitor",
+    "what",
+    "why",
+    "since",
+    "until",
+    "duration",
+    "note",
+    "link",
+    "acknowledge",
 ]
 
 _ID: Final = re.compile(r"\d{5,20}")

@@ -11,7 +11,7 @@ import msgspec
 from core.contracts.channels.opsgenie import OpsgenieConfig
 from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
-from lambdas.alert_dispatch.message import one_line
+from lambdas.alert_dispatch.message import Message, one_line
 from lambdas.alert_dispatch.paging import CLOSING, SOURCE, judge_call, where
 from lambdas.alert_dispatch.posting import Answer, Poster
 
@@ -20,7 +20,7 @@ DESCRIPTION_LIMIT: Final = 15_000
 ENTITY_LIMIT: Final = 512
 NOTE_LIMIT: Final = 25_000
 DETAIL_LIMIT: Final = 2_000
-"""Keys and values of `details` may have 8,000 characters in all; there are at most five."""
+"""Keys and values of `details` may have 8,000 characters in all; only three of at most seven come from outside."""
 
 FINAL: Final = {400: False, 401: True, 402: True, 403: True, 422: False}
 """401: the key is not valid, or its integration is off. 402: the plan does not allow it. 403: the key may not do it."""
@@ -30,23 +30,36 @@ OTHERS: Final = "P3"
 
 
 class OpsgenieSender:
-    """Creates and closes alerts. A test does both."""
+    """Creates, acknowledges and closes alerts. A test creates and closes."""
 
     def __init__(self, poster: Poster) -> None:
         self._poster = poster
 
     def __call__(self, outgoing: Outgoing, config: OpsgenieConfig) -> None:
         """Send; see `Sender`. Closing what is not there is taken as well: requests are processed after the answer."""
-        alert_type = outgoing.request.data.alert_type
-        alias = quote(str(outgoing.request.data.order_key), safe="")
-        create = (config.url(), alert(outgoing, config))
-        close = (f"{config.url()}/{alias}/close?identifierType=alias", note(outgoing))
-        calls = [create, close] if alert_type == "test" else [close if alert_type in CLOSING else create]
+        calls = calls_of(outgoing, config)
         for url, content in calls:
             headers = {"authorization": f"GenieKey {config.api_key}"}
             body, timeout_s = msgspec.json.encode(content), outgoing.timeout_s / len(calls)
             answer = self._poster.send(url, body, headers, timeout_s, read_errors=True)
             judge_call(answer, self._poster.clock(), "Opsgenie", FINAL, reason_of(answer))
+
+
+def calls_of(outgoing: Outgoing, config: OpsgenieConfig) -> list[tuple[str, dict[str, Any]]]:
+    """URL and content of the calls that an alert is."""
+    data = outgoing.request.data
+    alias = quote(str(data.order_key), safe="")
+
+    def about(action: str) -> tuple[str, dict[str, Any]]:
+        return f"{config.url()}/{alias}/{action}?identifierType=alias", note(outgoing)
+
+    create = (config.url(), alert(outgoing, config))
+    if data.alert_type == "test":
+        return [create, about("close")]
+    if data.alert_type in CLOSING:
+        return [about("close")]
+    action = {"acknowledged": "acknowledge", "unacknowledged": "unacknowledge"}.get(data.alert_type)
+    return [about(action) if action else create]
 
 
 def alert(outgoing: Outgoing, config: OpsgenieConfig) -> dict[str, Any]:
@@ -56,7 +69,7 @@ def alert(outgoing: Outgoing, config: OpsgenieConfig) -> dict[str, Any]:
         "message": message.subject[:MESSAGE_LIMIT],
         "alias": str(data.order_key),
         "description": message.text[:DESCRIPTION_LIMIT],
-        "details": {label: value[:DETAIL_LIMIT] for label, value in (*message.facts, *_link(message.link))},
+        "details": {label: value[:DETAIL_LIMIT] for label, value in (*message.facts, *_links(message))},
         "entity": one_line(where(data))[:ENTITY_LIMIT],
         "source": SOURCE,
         "tags": [data.alert_type],
@@ -65,7 +78,7 @@ def alert(outgoing: Outgoing, config: OpsgenieConfig) -> dict[str, Any]:
 
 
 def note(outgoing: Outgoing) -> dict[str, Any]:
-    """What is written to an alert that is closed."""
+    """What is written to an alert that is closed, or acknowledged."""
     return {"source": SOURCE, "note": outgoing.message.text[:NOTE_LIMIT]}
 
 
@@ -74,5 +87,5 @@ def reason_of(answer: Answer) -> str:
     return one_line(str(json_fields(answer.body).get("message", "")))[:200]
 
 
-def _link(link: str) -> tuple[tuple[str, str], ...]:
-    return (("Incident", link),) if link else ()
+def _links(message: Message) -> list[tuple[str, str]]:
+    return [(label, link) for label, link in (("Incident", message.link), ("Acknowledge", message.acknowledge)) if link]

@@ -9,10 +9,11 @@ from typing import Any, Final
 import msgspec
 
 from core.contracts.channels.pagerduty import PagerDutyConfig
+from core.contracts.events import AlertType
 from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.message import one_line
-from lambdas.alert_dispatch.paging import CLOSING, SOURCE, judge_call, where
+from lambdas.alert_dispatch.paging import ACKNOWLEDGING, CLOSING, SOURCE, judge_call, where
 from lambdas.alert_dispatch.posting import Answer, Poster
 
 BAD_REQUEST: Final = 400
@@ -20,15 +21,14 @@ SOURCE_LIMIT: Final = 255
 
 
 class PagerDutySender:
-    """Triggers and resolves alerts. A test does both, so that nobody is woken for long."""
+    """Triggers, acknowledges and resolves alerts. A test triggers and resolves, so that nobody is woken for long."""
 
     def __init__(self, poster: Poster) -> None:
         self._poster = poster
 
     def __call__(self, outgoing: Outgoing, config: PagerDutyConfig) -> None:
         """Send; see `Sender`."""
-        alert_type = outgoing.request.data.alert_type
-        actions = ["trigger", "resolve"] if alert_type == "test" else ["resolve" if alert_type in CLOSING else "trigger"]
+        actions = actions_of(outgoing.request.data.alert_type)
         for action in actions:
             body = msgspec.json.encode(event(outgoing, config, action))
             answer = self._poster.send(config.url(), body, {}, outgoing.timeout_s / len(actions), read_errors=True)
@@ -39,6 +39,15 @@ class PagerDutySender:
         reason = reason_of(answer.body)
         about_the_key = "routing" in reason.lower() and "key" in reason.lower()
         judge_call(answer, self._poster.clock(), "PagerDuty", {BAD_REQUEST: about_the_key}, reason)
+
+
+def actions_of(alert_type: AlertType) -> tuple[str, ...]:
+    """The events that an alert is. There is none that takes an acknowledgement back: a trigger says it in the alert's log."""
+    if alert_type == "test":
+        return ("trigger", "resolve")
+    if alert_type in CLOSING:
+        return ("resolve",)
+    return ("acknowledge",) if alert_type in ACKNOWLEDGING else ("trigger",)
 
 
 def event(outgoing: Outgoing, config: PagerDutyConfig, action: str) -> dict[str, Any]:
@@ -62,13 +71,16 @@ def event(outgoing: Outgoing, config: PagerDutyConfig, action: str) -> dict[str,
         found["payload"]["component"] = one_line(data.monitor.name)
     if message.link:
         found["client_url"] = message.link
-        found["links"] = [{"href": message.link, "text": "The incident"}]
+    links = [(message.link, "The incident"), (message.acknowledge, "Acknowledge it in Uptime Monitor")]
+    if shown := [{"href": link, "text": words} for link, words in links if link]:
+        found["links"] = shown
     return found
 
 
 def severity(alert_type: str, config: PagerDutyConfig) -> str:
     """Outages as configured, tests as information, all else as warnings."""
-    return {"down": config.severity, "recovered": config.severity, "test": "info"}.get(alert_type, "warning")
+    about_the_outage = dict.fromkeys(("down", "recovered", "acknowledged", "unacknowledged"), config.severity)
+    return {**about_the_outage, "test": "info"}.get(alert_type, "warning")
 
 
 def reason_of(body: bytes) -> str:

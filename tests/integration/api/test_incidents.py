@@ -35,6 +35,13 @@ def incident_of(monitor: Monitor, opened_at: datetime = NOW, *, resolved: bool =
     )
 
 
+def facts_of(incident: Incident) -> dict[str, Any]:
+    """What the alert about an outage says."""
+    monitor = {"id": str(incident.monitor.uid), "kind": "website", "name": incident.monitor.name, "target": "http://192.0.2.1/"}
+    times = {"began_at": incident.began_at.isoformat(), "opened_at": incident.opened_at.isoformat()}
+    return {"monitor": monitor, "incident": {"id": str(incident.id), "reason": "connect_refused", "detail": "", **times}}
+
+
 def delivery_of(incident: Incident, channel: Channel, **values: Any) -> Delivery:
     alert = Alert.objects.create(
         workspace=incident.workspace,
@@ -43,7 +50,7 @@ def delivery_of(incident: Incident, channel: Channel, **values: Any) -> Delivery
         alert_type="down",
         order_key=incident.id,
         sequence=1,
-        facts={},
+        facts=facts_of(incident),
         created_at=NOW,
     )
     facts = {"state": "requested", "requested_at": NOW, "config_version": 1, "receipt_due_at": NOW + timedelta(minutes=5)}
@@ -71,6 +78,8 @@ def test_incidents_latest_first_with_their_monitors(alice: Caller) -> None:
         "began_at": "2026-11-23T11:59:40Z",
         "opened_at": "2026-11-23T12:00:00Z",
         "resolved_at": None,
+        "acknowledged_at": None,
+        "acknowledged_by": "",
         "caused_by": None,
     }
     assert alice.client.get(f"/api/v1/incidents/{new.id}/").json() == results[0]
