@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 if TYPE_CHECKING:
     from core.local.settings import BoxSettings
@@ -187,6 +188,13 @@ def _box_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     redrive.add_argument("--limit", type=int, default=MOST_LETTERS, help="at most so many")
     redrive.add_argument("--env", help="an installation on AWS (UPTIME_ENV), with the credentials of this shell")
     redrive.set_defaults(run=_on_the_box(lambda commands, settings, options: commands.redrive(settings, options)))
+
+    deliveries = verbs.add_parser("deliveries", help="why people were told of an incident, or were not, step by step")
+    deliveries.add_argument("incident", type=UUID, metavar="INCIDENT", help="its id")
+    deliveries.add_argument("--json", action="store_true", help="for programs")
+    deliveries.set_defaults(
+        run=_on_the_box(lambda commands, settings, options: commands.deliveries(settings, options.incident, as_json=options.json))
+    )
 
     backup = verbs.add_parser("backup", help="write the database and its secrets to one file")
     backup.add_argument("file", type=Path)

@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import asdict
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 
@@ -112,6 +113,28 @@ def redrive(settings: BoxSettings, options: argparse.Namespace) -> int:
     except letters.QueueUnreachable as error:
         terminal.complain(f"error: {error}")
         return 1
+    return 0
+
+
+def deliveries(settings: BoxSettings, incident_id: UUID, *, as_json: bool) -> int:
+    """Explain the messages about an incident: of this box while it runs, else of the installation that `DATABASE_URL` leads to."""
+    running = launcher.running(settings)
+    if running is None and settings.database_url is None:
+        raise BoxFailed("the box is not running: start it with `make up`, or set DATABASE_URL to an installation's database")
+    if running is not None:
+        os.environ.update(box.environ(_describe(settings), os.environ))  # the AWS clients read it
+    from core.local import deliveries as explained  # noqa: PLC0415  (boto3: 0.3 s that only this command needs)
+
+    url = _describe(settings).database_url if settings.database_url is None else settings.database_url.reveal()
+    names = Names(os.environ.get("UPTIME_ENV", ENVIRONMENT))
+    found = explained.explain(url, incident_id, names, os.environ.get("AWS_DEFAULT_REGION", REGION), terminal.complain)
+    if found is None:
+        terminal.complain(f"error: there is no incident {incident_id}")
+        return 1
+    if as_json:
+        terminal.say(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        terminal.show_history(found)
     return 0
 
 

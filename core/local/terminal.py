@@ -14,8 +14,10 @@ from core.local.status import BoxStatus, urls
 
 if TYPE_CHECKING:  # it brings boto3
     from core.adapters.dead_letters import DeadLetter
+    from core.domain.alert_history import History
 
 BODY_SHOWN = 200
+SUBJECT_SHOWN = 40
 LABELS = {"REST API": "api", "OpenAPI": "schema", "Health": "health", "Metrics": "metrics", "Pings": "ping", "Mail": "mail"}
 SMALL = "One box is for development, evaluation and small installations: up to about 10 pings a second."
 
@@ -134,6 +136,14 @@ def show_letters(letters: "Sequence[DeadLetter]") -> None:
         say(f"{letter.message_id}  sent {letter.sent_at:%Y-%m-%d %H:%M:%S} UTC, received {letter.received} times")
         say(f"    {letter.body[:BODY_SHOWN]}")
     say(f"{len(letters)} shown, none moved.")
+
+
+def show_history(history: "History") -> None:
+    """A line for each step: when, what, of what, and the sentence."""
+    say(f"incident {history.incident_id} of {history.monitor}")
+    subjects = max((len(step.subject) for step in history.steps), default=0)
+    for step in history.steps:
+        say(f"{step.at:%Y-%m-%d %H:%M:%S}  {step.what:<11}  {step.subject:<{min(subjects, SUBJECT_SHOWN)}}  {step.text}")
 
 
 def show_step(at: datetime, since_outage_s: float | None, text: str) -> None:

@@ -1,7 +1,7 @@
 """Answers about incidents, alerts and deliveries."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.db import models
 from drf_spectacular.utils import extend_schema_field
@@ -13,6 +13,8 @@ from core.api.incidents.models import Alert, Delivery, DeliveryState, HeldReason
 from core.api.monitors.models import MonitorKind
 from core.api.monitors.serializers import LabelField
 from core.contracts.events import ALERT_TYPES
+from core.domain.alert_history import STEP_KINDS, History, Step
+from core.domain.alert_words import alert_state, explain_alert, explain_message
 from core.domain.outcomes import Reason
 
 
@@ -80,44 +82,6 @@ class AlertAnswer(Answer[Alert]):
         return explain_alert(alert)
 
 
-HELD_WHILE: Final = {
-    "": "",
-    HeldReason.MAINTENANCE: "a maintenance window lasts",
-    HeldReason.DEPENDENCY: "what the monitor depends on is down, has failures, or has just come up",
-    HeldReason.FLAPPING: "the monitor is flapping",
-    HeldReason.PAUSED: "the monitor is paused",
-    HeldReason.MUTED: "the monitor is muted",
-}
-DROPPED_BECAUSE: Final = {
-    HeldReason.MAINTENANCE: "it began and ended within a maintenance window",
-    HeldReason.DEPENDENCY: "the outage was over before or with that of what the monitor depends on",
-    HeldReason.FLAPPING: "the monitor was flapping and changed again",
-    HeldReason.PAUSED: "the outage was over when the monitor was resumed",
-    HeldReason.MUTED: "the outage was over while the monitor was still muted",
-    HeldReason.UNTOLD: "nobody had been told of the outage",
-}
-
-
-def alert_state(alert: Alert) -> AlertState:
-    """What was decided about an alert."""
-    if alert.routed_at is None:
-        return AlertState.WAITING if alert.due_at is None else AlertState.HELD
-    return AlertState.DROPPED if alert.dropped else AlertState.SENT
-
-
-def explain_alert(alert: Alert) -> str:
-    """What was decided about an alert, in a sentence."""
-    held_while = HELD_WHILE.get(alert.held_reason, alert.held_reason)
-    match alert_state(alert):
-        case AlertState.WAITING:
-            return "Nothing was decided yet."
-        case AlertState.HELD:
-            return f"Held while {held_while}; decided again by {alert.due_at:%Y-%m-%d %H:%M:%S} UTC."
-        case AlertState.DROPPED:
-            return f"Not sent: {DROPPED_BECAUSE.get(HeldReason(alert.held_reason), alert.held_reason)}."
-    return f"Sent, after it was held while {held_while}." if held_while else "Sent."
-
-
 class ChannelNameAnswer(Answer[Any]):
     """Which channel."""
 
@@ -147,21 +111,21 @@ class DeliveryAnswer(Answer[Delivery]):
 
     def get_explanation(self, delivery: Delivery) -> str:
         """What happened, and what comes next."""
-        return explain(delivery)
+        return explain_message(delivery)
 
 
-def explain(delivery: Delivery) -> str:
-    """The state of a delivery in a sentence."""
-    tries = "1 attempt" if delivery.attempts == 1 else f"{delivery.attempts} attempts"
-    match delivery.state:
-        case DeliveryState.DELIVERED:
-            return f"The channel took the message after {tries}."
-        case DeliveryState.SUPERSEDED:
-            return "Not sent: a later message about the same incident had already told the whole story."
-        case DeliveryState.FAILED:
-            return f"Given up after {tries}: {delivery.error or 'no reason was given'}"
-    if delivery.retry_at is not None:
-        return f"The last attempt failed ({delivery.error}); the next is at {delivery.retry_at:%Y-%m-%d %H:%M:%S} UTC."
-    if delivery.receipt_due_at is not None:
-        return f"On its way; asked for again if nothing is heard by {delivery.receipt_due_at:%Y-%m-%d %H:%M:%S} UTC."
-    return "On its way."
+class HistoryStepAnswer(Answer[Step]):
+    """One thing that happened, or will."""
+
+    at = serializers.DateTimeField()
+    what = serializers.ChoiceField(choices=STEP_KINDS)
+    subject = serializers.CharField(help_text="The type of an alert or an event, the name of a channel.")
+    text = serializers.CharField()
+
+
+class IncidentHistoryAnswer(Answer[History]):
+    """Why each message about an incident was sent or was not, in the order of time."""
+
+    incident = serializers.UUIDField(source="incident_id")
+    monitor = serializers.CharField()
+    steps = HistoryStepAnswer(many=True)

@@ -85,6 +85,12 @@ class IncidentViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceV
             services.incident_take_back(incident=incident, now=timezone.now())
         return self._answer(incident)
 
+    @extend_schema(responses=serializers.IncidentHistoryAnswer, filters=False)
+    def deliveries(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
+        """Step by step, with times, why each message about it was sent or was not, and what it met on its way."""
+        history = selectors.incident_history(incident=self.get_object())
+        return Response(serializers.IncidentHistoryAnswer(history).data)
+
     def _answer(self, incident: Incident) -> Response:
         """The incident as it is stored now."""
         return Response(self.get_serializer(self.get_queryset().get(pk=incident.pk)).data)

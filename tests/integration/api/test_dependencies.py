@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from core.api.incidents.models import Alert, HeldReason, Incident
-from core.api.incidents.serializers import explain_alert
 from core.api.monitors.models import Monitor
+from core.domain.alert_words import explain_alert
 from core.domain.outcomes import Reason
 from tests.integration.api.calls import fields, problem
 from tests.integration.api.conftest import Caller

@@ -164,6 +164,21 @@ def test_a_test_of_a_channel_has_neither_incident_nor_monitor(alice: Caller) -> 
     assert (shown["incident"], shown["monitor"], shown["alert_type"]) == (None, None, "test")
 
 
+def test_an_incident_tells_why_people_were_told_or_not(alice: Caller, bob: Caller) -> None:
+    incident = incident_of(monitor_of(alice.workspace))
+    delivery_of(incident, channel_of(alice.workspace), state="delivered", attempts=1, finished_at=NOW)
+    Alert.objects.update(routed_at=NOW)
+    shown = alice.client.get(f"/api/v1/incidents/{incident.id}/deliveries/").json()
+    assert (shown["incident"], shown["monitor"]) == (str(incident.id), "Shop")
+    assert shown["steps"][-1] == {
+        "at": "2026-11-23T12:00:00Z",
+        "what": "delivery",
+        "subject": "Ops (email)",
+        "text": "The channel took the message after 1 attempt.",
+    }
+    problem(bob.client.get(f"/api/v1/incidents/{incident.id}/deliveries/"), "not-found")
+
+
 def test_others_see_neither(alice: Caller, bob: Caller) -> None:
     incident = incident_of(monitor_of(alice.workspace))
     delivery = delivery_of(incident, channel_of(alice.workspace))
