@@ -76,7 +76,7 @@ def discord(content: dict[str, Any]) -> str:
 
 
 class TelegramHtml(HTMLParser):
-    """Reads the HTML of a message: `plain` after parsing, `loose` what stands outside of `code`, `links` where they lead."""
+    """Reads the HTML of a message: `plain` after parsing, `loose` what stands outside of `code` and `pre`, `links` where they lead."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -89,8 +89,13 @@ class TelegramHtml(HTMLParser):
         if self.open:
             self.wrong = "a tag is not closed"
 
+    @property
+    def verbatim(self) -> bool:
+        """Whether nothing is read as an entity here, and none may begin."""
+        return bool({"code", "pre"} & set(self.open))
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in {"a", "b", "code"} or "code" in self.open:
+        if tag not in {"a", "b", "code", "pre"} or self.verbatim:
             self.wrong = f"unsupported start tag {tag}"
         self.open.append(tag)
         self.links += [value or "" for name, value in attrs if name == "href"]
@@ -101,7 +106,7 @@ class TelegramHtml(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.plain += data
-        if "code" not in self.open:
+        if not self.verbatim:
             self.loose += data
 
     def handle_comment(self, data: str) -> None:
@@ -143,8 +148,11 @@ def _teams_element(element: dict[str, Any]) -> bool:
 
 def ntfy(content: dict[str, Any], size: int) -> str:
     """https://docs.ntfy.sh/publish/#publish-as-json and #limitations."""
-    if content.keys() - {"topic", "title", "message", "priority", "tags", "click"}:
+    if content.keys() - {"topic", "title", "message", "priority", "tags", "click", "actions"}:
         return "unknown field"
+    actions = content.get("actions", [])
+    if len(actions) > 3 or any(one["action"] != "view" or not one["label"] or not urlsplit(one["url"]).scheme for one in actions):
+        return "invalid request: actions invalid"
     if size > 8192 or len(content["message"].encode()) > 4096:
         return "invalid request: body too large"
     if not re.fullmatch(r"[-_A-Za-z0-9]{1,64}", content["topic"]) or not 1 <= content["priority"] <= 5:

@@ -178,7 +178,8 @@ class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
 
     `order_key` and `sequence` order the messages about one incident on one channel; `generation` counts how often this delivery
     has been requested. `incident` is absent for alerts that are not about one outage (`test`, `flapping`, `not_monitored`), `expiry` for
-    those about anything but an end that comes near; where several websites share that end, `monitor` is absent.
+    those about anything but an end that comes near; where several websites share that end, `monitor` is absent. `output_of` is the ping of
+    the heartbeat `monitor` whose body, which does not travel, says why the job failed.
     """
 
     delivery_id: UUID
@@ -194,6 +195,7 @@ class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
     incident: IncidentFacts | None = None
     expiry: ExpiryFacts | None = None
     text: str = ""
+    output_of: UUID | None = None
 
 
 class AlertDelivered(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,14 +1,20 @@
 """What an alert says, independent of the channel: stored in `alert.facts`, sent in AlertRequested."""
 
+from uuid import UUID
+
 import msgspec
 
 from core.contracts.events import ExpiryFacts, IncidentFacts, MonitorFacts
 
 
 class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """`text` explains in one sentence; `incident` is absent where no outage is meant, `expiry` where nothing ends."""
+    """`text` explains in one sentence; `incident` is absent where no outage is meant, `expiry` where nothing ends.
+
+    `output_of` is the ping whose body says why a job failed.
+    """
 
     monitor: MonitorFacts | None = None
     incident: IncidentFacts | None = None
     expiry: ExpiryFacts | None = None
     text: str = ""
+    output_of: UUID | None = None

@@ -76,7 +76,8 @@ class Heartbeat:
 class PingFact:
     """What the state needs to know of a ping.
 
-    `rid` is the run id that the job sent. `started_at` is when the edge saw the run start that this ping ends.
+    `rid` is the run id that the job sent. `started_at` is when the edge saw the run start that this ping ends. `body_of` is the ping's own
+    id where it has a body.
     """
 
     sequence: int
@@ -85,6 +86,7 @@ class PingFact:
     pinged_at: datetime
     rid: UUID | None = None
     started_at: datetime | None = None
+    body_of: UUID | None = None
 
     @property
     def run_key(self) -> str:
@@ -254,7 +256,7 @@ def _judged(heartbeat: Heartbeat, ping: PingFact, too_fast: str | None) -> tuple
         return judged, CameUp(heartbeat.monitor, ping.pinged_at)
     if before is not MonitorState.DOWN and after is MonitorState.DOWN:
         why = failed_so_often(state, heartbeat.schedule, too_fast or _why_failed(ping))
-        return judged, WentDown(heartbeat.monitor, state.failures[0].at, Reason.HEARTBEAT_FAILED, why)
+        return judged, WentDown(heartbeat.monitor, state.failures[0].at, Reason.HEARTBEAT_FAILED, why, ping.body_of)
     return judged, None
 
 

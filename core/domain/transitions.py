@@ -21,12 +21,16 @@ class MonitorRef(msgspec.Struct, frozen=True, gc=False):
 
 
 class WentDown(msgspec.Struct, frozen=True, gc=False):
-    """Confirmed down. `began_at`: the first failed check, or the deadline that was missed."""
+    """Confirmed down. `began_at`: the first failed check, or the deadline that was missed.
+
+    `output_of` is the ping that holds what the job said when it failed, if it said something.
+    """
 
     monitor: MonitorRef
     began_at: datetime
     reason: Reason
     detail: str
+    output_of: UUID | None = None
 
 
 class CameUp(msgspec.Struct, frozen=True, gc=False):

@@ -144,7 +144,8 @@ def _step(
     downtimes: list[tuple[MonitorRef, timedelta]] = []
     for ping in sorted(pings, key=lambda ping: ping.sequence):
         before = changed.get(ping.heartbeat_id, heartbeats[ping.heartbeat_id])
-        fact = PingFact(ping.sequence, ping.kind, ping.exit_status, ping.pinged_at, ping.rid, ping.started_at)
+        body_of = ping.ping_id if ping.body_size else None
+        fact = PingFact(ping.sequence, ping.kind, ping.exit_status, ping.pinged_at, ping.rid, ping.started_at, body_of)
         changed[ping.heartbeat_id], transition = rules.step(before, fact)
         if transition:
             transitions.append(transition)

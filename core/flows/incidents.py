@@ -32,9 +32,10 @@ def record_transitions(connection: Connection, transitions: Sequence[Transition]
     downs = sorted((t for t in transitions if isinstance(t, WentDown)), key=lambda t: t.monitor.id)
     ups = sorted((t for t in transitions if isinstance(t, CameUp)), key=lambda t: t.monitor.id)
     told = _open(connection, downs, now) + _resolve(connection, ups)
+    outputs = {down.monitor.id: down.output_of for down in downs}
     if not told:
         return []
-    alerts = [_alert(monitor, incident) for monitor, incident in told]
+    alerts = [_alert(monitor, incident, outputs.get(monitor.id)) for monitor, incident in told]
     store.insert_alerts(connection, alerts, now)
     outbox.insert(connection, [_public_event(monitor, incident, now) for monitor, incident in told], now)
     return [alert.id for alert in alerts]
@@ -58,9 +59,9 @@ def _resolve(connection: Connection, ups: Sequence[CameUp]) -> list[tuple[Monito
     return [(up.monitor, closed[up.monitor.id]) for up in ups if up.monitor.id in closed]
 
 
-def _alert(monitor: MonitorRef, incident: IncidentRow) -> AlertRow:
+def _alert(monitor: MonitorRef, incident: IncidentRow, output_of: UUID | None) -> AlertRow:
     """The opening alert is number 1 of its incident; the recovery comes after every reminder in between."""
-    facts = AlertFacts(monitor=_monitor_facts(monitor), incident=_incident_facts(incident))
+    facts = AlertFacts(monitor=_monitor_facts(monitor), incident=_incident_facts(incident), output_of=output_of)
     return AlertRow(
         id=uuid7(),
         workspace_id=monitor.workspace_id,

@@ -69,5 +69,6 @@ def request_event(delivery_id: UUID, generation: int, alert: StoredAlert, channe
         incident=alert.facts.incident,
         expiry=alert.facts.expiry,
         text=alert.facts.text,
+        output_of=alert.facts.output_of,
     )
     return OutboxEvent(events.AlertRequested.__name__, events.encode(metadata, request))

@@ -39,6 +39,7 @@ class Settings:
     private_targets: bool
     public_url: str
     vault_keys: tuple[str, ...]
+    ping_bodies_bucket: str
 
     def __repr__(self) -> str:
         return f"Settings({self.names.env})"
@@ -50,8 +51,9 @@ class Settings:
         Raises:
             SettingError: naming the variable.
         """
+        names = Names(_required(environ, "UPTIME_ENV"))
         return cls(
-            names=Names(_required(environ, "UPTIME_ENV")),
+            names=names,
             region=environ.get("AWS_REGION") or _required(environ, "AWS_DEFAULT_REGION"),
             email_from=_required(environ, "EMAIL_FROM"),
             ses_configuration_set=environ.get("SES_CONFIGURATION_SET") or "",
@@ -59,6 +61,7 @@ class Settings:
             private_targets=_boolean(environ, "PRIVATE_TARGETS"),
             public_url=(environ.get("PUBLIC_URL") or "").rstrip("/"),
             vault_keys=tuple(key.strip() for key in environ.get("CHANNEL_VAULT_KEYS", "").split(",") if key.strip()),
+            ping_bodies_bucket=environ.get("PING_BODIES_BUCKET") or names.ping_bodies_bucket,
         )
 
 

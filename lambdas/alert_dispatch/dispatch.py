@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from msgspec import structs
 
@@ -18,6 +18,7 @@ from lambdas.alert_dispatch.breaker import Breaker
 from lambdas.alert_dispatch.errors import Later, Permanent, Transient
 from lambdas.alert_dispatch.message import Message, compose, may_be_acknowledged, verification_text
 from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded
+from lambdas.alert_dispatch.outputs import no_output
 from lambdas.alert_dispatch.receipts import Receipt
 from lambdas.alert_dispatch.vault import Vault
 
@@ -50,7 +51,10 @@ class Sender[C: ChannelConfig](Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Everything that sending needs. `senders` by the type of configuration, `clock` gives aware UTC times."""
+    """Everything that sending needs. `senders` by the type of configuration, `clock` gives aware UTC times.
+
+    `outputs` gives the end of what a heartbeat's ping brought.
+    """
 
     vault: Vault
     order: Order
@@ -58,6 +62,7 @@ class Dispatcher:
     senders: Mapping[type[ChannelConfig], Callable[..., None]]
     clock: Callable[[], datetime]
     public_url: str = ""
+    outputs: Callable[[UUID, UUID], str] = no_output
 
     def dispatch(self, request: Detail[AlertRequested], attempt: int) -> Receipt:
         """Send the message unless it was sent or told before; the final receipt.
@@ -100,7 +105,7 @@ class Dispatcher:
             raise Transient("not tried: the target timed out several times", retry_after_s=open_for_s)
         timeout_s = FIRST_TRY_TIMEOUT_S if attempt == 1 else LATER_TRY_TIMEOUT_S
         try:
-            message = compose(self._complete(data, config), self.public_url, self._acknowledge_link(data))
+            message = compose(self._complete(data, config), self.public_url, self._acknowledge_link(data), self._output(data))
             send(Outgoing(request, message, timeout_s), config)
         except Transient as error:
             if error.timed_out:
@@ -115,6 +120,9 @@ class Dispatcher:
             return ""
         link = IncidentLink(data.channel_id, data.incident.id, self.clock() + GOOD_FOR)
         return self.vault.acknowledge_link(self.public_url, link)
+
+    def _output(self, data: AlertRequested) -> str:
+        return self.outputs(data.monitor.id, data.output_of) if data.monitor and data.output_of else ""
 
     def _complete(self, data: AlertRequested, config: ChannelConfig) -> AlertRequested:
         """What must not travel in an event is put in here: the proof that somebody reads what is sent to an address."""

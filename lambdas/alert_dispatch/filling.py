@@ -30,6 +30,7 @@ def values(outgoing: Outgoing) -> dict[str, Any]:
         "note": message.closing,
         "link": message.link,
         "acknowledge": message.acknowledge,
+        "output": message.output,
         "timestamp": metadata.occurred_at,
         "workspace_id": metadata.workspace_id,
         "delivery_id": data.delivery_id,

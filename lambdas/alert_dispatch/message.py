@@ -66,7 +66,7 @@ class Message:
 
     `subject`, `headline`, `closing` and the values of `facts` (label, value) are single lines of printable characters that may
     hold anything else, so each form escapes them. `link` leads to the incident, `acknowledge` to the page where the reader takes it on;
-    both are ours, and may be empty.
+    both are ours, and may be empty. `output` is what a job said when it failed: lines of printable text.
     """
 
     subject: str
@@ -77,6 +77,7 @@ class Message:
     closing: str = ""
     link: str = ""
     acknowledge: str = ""
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +96,22 @@ def may_be_acknowledged(request: AlertRequested) -> bool:
     return bool(incident and incident.resolved_at is None and incident.acknowledged_at is None)
 
 
-def compose(request: AlertRequested, public_url: str = "", acknowledge: str = "") -> Message:
-    """The message of a request. `public_url` says which installation speaks, `acknowledge` is a page of it; both may be empty."""
+def compose(request: AlertRequested, public_url: str = "", acknowledge: str = "", output: str = "") -> Message:
+    """The message of a request.
+
+    `public_url` says which installation speaks, `acknowledge` is a page of it, `output` the end of what the job said; each may be empty.
+    """
     story = _story(request)
     return Message(
         subject=one_line(story.subject)[:SUBJECT_LIMIT],
-        text=_text(story, public_url, acknowledge),
-        html=_html(story, public_url, acknowledge),
+        text=_text(story, public_url, acknowledge, output),
+        html=_html(story, public_url, acknowledge, output),
         headline=one_line(story.headline),
         facts=tuple((label, one_line(value)) for label, value in story.facts),
         closing=one_line(story.closing),
         link=f"{public_url}/api/v1/incidents/{request.incident.id}/" if public_url and request.incident else "",
         acknowledge=acknowledge,
+        output=output,
     )
 
 
@@ -234,16 +239,17 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _text(story: _Story, public_url: str, acknowledge: str) -> str:
+def _text(story: _Story, public_url: str, acknowledge: str, output: str) -> str:
     lines = [one_line(story.headline), ""]
     lines += [f"{label + ':':<11}{one_line(value)}" for label, value in story.facts]
     lines += ["", one_line(story.closing)] if story.closing else []
+    lines += ["", "It said at last:", *(f"    {line}" for line in output.split("\n"))] if output else []
     lines += ["", f"Acknowledge: {acknowledge}"] if acknowledge else []
     lines += ["", f"-- \nUptime Monitor {public_url}".rstrip()]
     return "\n".join(lines) + "\n"
 
 
-def _html(story: _Story, public_url: str, acknowledge: str) -> str:
+def _html(story: _Story, public_url: str, acknowledge: str, output: str) -> str:
     rows = "".join(
         f'<tr><td style="color:#666;padding:2px 12px 2px 0;vertical-align:top">{escape(label)}</td>'
         f"<td>{escape(one_line(value))}</td></tr>"
@@ -251,9 +257,10 @@ def _html(story: _Story, public_url: str, acknowledge: str) -> str:
     )
     closing = f"<p>{escape(one_line(story.closing))}</p>" if story.closing else ""
     button = f'<p><a href="{escape(acknowledge)}">Acknowledge</a></p>' if acknowledge else ""
+    said = f'<p>It said at last:</p><pre style="background:#f4f4f4;padding:8px">{escape(output)}</pre>' if output else ""
     table = f'<table style="border-collapse:collapse">{rows}</table>' if rows else ""
     return (
         '<!doctype html><html><body style="font-family:sans-serif;font-size:15px;color:#222">'
-        f'<p style="font-size:18px"><strong>{escape(one_line(story.headline))}</strong></p>{table}{closing}{button}'
+        f'<p style="font-size:18px"><strong>{escape(one_line(story.headline))}</strong></p>{table}{closing}{said}{button}'
         f'<p style="color:#888;font-size:12px">Uptime Monitor {escape(public_url)}</p></body></html>'
     )

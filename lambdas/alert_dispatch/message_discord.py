@@ -18,7 +18,9 @@ DESCRIPTION_LIMIT: Final = 1500
 FIELD_NAME_LIMIT: Final = 40
 FIELD_VALUE_LIMIT: Final = 512
 FIELDS_LIMIT: Final = 7
-"""The service's own limits are 256, 4,096, 256, 1,024, 25, and 6,000 for all text of an embed; with these, every message fits."""
+OUTPUT_LIMIT: Final = 1000
+"""The service's own limits are 256, 4,096, 256, 1,024, 25, and 6,000 for all text of an embed; with these, every message fits.
+A job's output stands in a block of code, where only back-ticks mean something."""
 
 _HARMLESS: Final = frozenset(".,;!?'\"%&=$^{}")
 
@@ -38,6 +40,9 @@ def discord_message(message: Message, alert_type: str) -> dict[str, Any]:
     }
     if story:
         embed["description"] = escaped(story, DESCRIPTION_LIMIT)
+    if message.output:
+        said = fit(message.output.replace("`", "'"), OUTPUT_LIMIT)
+        embed["fields"].append({"name": "Output", "value": f"```\n{said}\n```", "inline": False})
     if message.acknowledge:
         embed["description"] = f"{embed.get('description', '')}\n\n[Acknowledge]({message.acknowledge})".lstrip()
     if message.link:

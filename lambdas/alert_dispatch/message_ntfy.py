@@ -19,7 +19,7 @@ LOUD: Final = frozenset({"down"})
 
 def ntfy_message(message: Message, alert_type: str, config: NtfyConfig) -> dict[str, Any]:
     """The body. A tap on it opens the incident, a button acknowledges it."""
-    lines = [message.headline, *(f"{label}: {value}" for label, value in message.facts), message.closing]
+    lines = [message.headline, *(f"{label}: {value}" for label, value in message.facts), message.closing, message.output]
     body: dict[str, Any] = {
         "topic": config.topic,
         "title": fit(message.subject, TITLE_BYTES, size=utf8_bytes),

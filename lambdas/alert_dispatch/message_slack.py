@@ -44,6 +44,8 @@ def _details(message: Message) -> list[dict[str, Any]]:
         blocks.append({"type": "section", "fields": fields})
     if message.closing:
         blocks.append({"type": "section", "text": _plain(message.closing, TEXT_LIMIT)})
+    if message.output:
+        blocks.append({"type": "section", "text": _plain(message.output, TEXT_LIMIT)})
     links = [(message.acknowledge, "Acknowledge"), (message.link, "Incident")]
     foot = " · ".join([*(f"<{escaped(link, LINK_LIMIT)}|{words}>" for link, words in links if link), "Uptime Monitor"])
     return [*blocks, {"type": "context", "elements": [{"type": "mrkdwn", "text": foot, "verbatim": True}]}]

@@ -20,6 +20,7 @@ LABEL_BYTES: Final = 100
 FACT_BYTES: Final = 2000
 CLOSING_BYTES: Final = 4000
 FACTS_LIMIT: Final = 8
+OUTPUT_LINES: Final = 20
 _QUOTES: Final = 2
 
 
@@ -46,6 +47,11 @@ def _card(message: Message, alert_type: str) -> dict[str, Any]:
     ]
     headline = [_block(_run(message.headline, TITLE_BYTES))] if message.headline else []
     closing = [_block(_run(message.closing, CLOSING_BYTES))] if message.closing else []
+    said = [
+        {**_block(_run(line or " ", FACT_BYTES, fontType="Monospace")), "spacing": "None"}
+        for line in message.output.split("\n")[-OUTPUT_LINES:]
+        if message.output
+    ]
     card: dict[str, Any] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -56,6 +62,7 @@ def _card(message: Message, alert_type: str) -> dict[str, Any]:
             *headline,
             *facts,
             *closing,
+            *said,
             _block(_run("Uptime Monitor", LABEL_BYTES, size="Small", isSubtle=True)),
         ],
     }

@@ -8,13 +8,15 @@ after parsing (https://core.telegram.org/bots/api#sendmessage), counted in UTF-1
 from html import escape
 from typing import Final
 
-from lambdas.alert_dispatch.fitting import fit
+from lambdas.alert_dispatch.fitting import fit, utf16_units
 from lambdas.alert_dispatch.looks import look
 from lambdas.alert_dispatch.message import Message
 
 LINE_LIMIT: Final = 320
 LABEL_LIMIT: Final = 40
 FACTS_LIMIT: Final = 8
+TEXT_LIMIT: Final = 4000
+LEAST_OUTPUT: Final = 80
 
 
 def telegram_text(message: Message, alert_type: str) -> str:
@@ -27,6 +29,9 @@ def telegram_text(message: Message, alert_type: str) -> str:
         if value
     ]
     lines += ["", _code(message.closing)] if message.closing else []
+    room = TEXT_LIMIT - utf16_units("\n".join(lines))
+    if message.output and room > LEAST_OUTPUT:
+        lines += ["", f"<pre>{escape(fit(message.output, room), quote=False)}</pre>"]
     links = [(message.acknowledge, "Acknowledge"), (message.link, "Incident")]
     if shown := [f'<a href="{escape(link)}">{words}</a>' for link, words in links if link]:
         lines += ["", " · ".join(shown)]

@@ -41,11 +41,15 @@ from lambdas.alert_dispatch.channels.whatsapp import WhatsAppSender
 from lambdas.alert_dispatch.config import Settings
 from lambdas.alert_dispatch.dispatch import Dispatcher
 from lambdas.alert_dispatch.order import Order
+from lambdas.alert_dispatch.outputs import CONFIG as OUTPUTS_CONFIG
+from lambdas.alert_dispatch.outputs import Outputs
 from lambdas.alert_dispatch.posting import Poster
 from lambdas.alert_dispatch.receipts import Receipts
 from lambdas.alert_dispatch.vault import Vault
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -87,6 +91,9 @@ class Wiring:
             senders=self._senders(),
             clock=utc_now,
             public_url=settings.public_url,
+            outputs=Outputs(
+                lambda: self._edge_dynamodb, names.heartbeats_table, lambda: self._edge_s3, settings.ping_bodies_bucket
+            ),
         )
 
     @cached_property
@@ -108,6 +115,16 @@ class Wiring:
     @cached_property
     def _sns(self) -> "SNSClient":
         client: SNSClient = self._client("sns")
+        return client
+
+    @cached_property
+    def _edge_dynamodb(self) -> "DynamoDBClient":
+        client: DynamoDBClient = self._client("dynamodb", OUTPUTS_CONFIG)
+        return client
+
+    @cached_property
+    def _edge_s3(self) -> "S3Client":
+        client: S3Client = self._client("s3", OUTPUTS_CONFIG)
         return client
 
     def _senders(self) -> Mapping[type[ChannelConfig], Callable[..., None]]:
@@ -142,7 +159,7 @@ class Wiring:
         secret = self._client("secretsmanager").get_secret_value(SecretId=self.settings.names.vault_key_secret)
         return [key.strip() for key in secret["SecretString"].split(",") if key.strip()]
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, config: Config = CLIENT_CONFIG) -> Any:
         """A client; sessions of boto3 are not safe to share between threads, clients are."""
         with self._lock:
-            return self._session.client(service, config=CLIENT_CONFIG)  # type: ignore[call-overload]  # the name is a variable
+            return self._session.client(service, config=config)  # type: ignore[call-overload]  # the name is a variable

@@ -19,6 +19,7 @@ from lambdas.alert_dispatch.message_ntfy import ntfy_message
 from lambdas.alert_dispatch.message_slack import slack_message
 from lambdas.alert_dispatch.message_teams import teams_message
 from lambdas.alert_dispatch.message_telegram import telegram_text
+from lambdas.alert_dispatch.outputs import last_lines
 from tests import chat_rules
 from tests.unit.test_message import request
 
@@ -122,7 +123,7 @@ def test_teams_formats_nothing_that_others_chose(alert_type: str, name: str, det
     assert chat_rules.teams(sent, len(msgspec.json.encode(sent))) == ""
     for found in dicts(sent):
         if found.get("type") == "TextRun":
-            assert found.keys() <= {"type", "text", "weight", "size", "isSubtle"}
+            assert found.keys() <= {"type", "text", "weight", "size", "isSubtle", "fontType"}
             assert found["text"].isprintable()
         elif found.get("type") == "Action.OpenUrl":
             assert (found["title"], found["url"]) == ("Incident", LINK)
@@ -200,6 +201,29 @@ def test_the_link_that_acknowledges_is_in_every_form() -> None:
     assert [form for form in forms if link not in form] == []
     assert f"[Acknowledge]({link})" in forms[0]
     assert f"<{link}|Acknowledge>" in forms[1]
+
+
+@given(HOSTILE)
+def test_what_a_job_said_formats_nothing(said: str) -> None:
+    told = compose(
+        request("down", "heartbeat", reason="heartbeat_failed"), URL, output=last_lines(said.encode("utf-8", "replace"))
+    )
+    slack, discord, teams = slack_message(told, "down"), discord_message(told, "down"), teams_message(told, "down")
+    telegram, ntfy = telegram_text(told, "down"), ntfy_message(told, "down", CONFIG)
+    assert chat_rules.slack(slack) == ""
+    assert chat_rules.discord(discord) == ""
+    assert chat_rules.telegram({"chat_id": "1", "text": telegram, "parse_mode": "HTML"}) == ""
+    assert chat_rules.ntfy(ntfy, len(msgspec.json.encode(ntfy))) == ""
+    assert chat_rules.teams(teams, len(msgspec.json.encode(teams))) == ""
+    lines = [found["text"] for found in dicts(teams) if found.get("fontType") == "Monospace"]
+    assert len(lines) == (len(told.output.split("\n")[-20:]) if told.output else 0)
+    assert {block["text"]["type"] for found in slack["attachments"] for block in found["blocks"] if "text" in block} == {
+        "plain_text"
+    }
+    outputs = [field["value"] for field in discord["embeds"][0]["fields"] if field["name"] == "Output"]
+    assert all(value.count("```") == 2 and value.endswith("\n```") and value.startswith("```\n") for value in outputs)
+    assert bool(outputs) == bool(told.output) == ("It said at last:" in told.text)
+    assert set(chat_rules.TelegramHtml(telegram).links) <= {LINK}
 
 
 def test_without_a_public_url_there_is_no_link() -> None:

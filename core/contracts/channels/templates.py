@@ -19,7 +19,7 @@ PLACEHOLDER: Final = re.compile(r"\{\{\s*([a-z_.]+)\s*\}\}")
 
 NAMES: Final = frozenset(
     {
-        *("type", "subject", "headline", "text", "note", "link", "acknowledge", "timestamp"),
+        *("type", "subject", "headline", "text", "note", "link", "acknowledge", "output", "timestamp"),
         *("delivery_id", "alert_id", "workspace_id", "order_key"),
         *("monitor.id", "monitor.kind", "monitor.name", "monitor.target"),
         *("incident.id", "incident.reason", "incident.why", "incident.detail"),

@@ -12,7 +12,7 @@ from core.contracts.channels.pagerduty import PagerDutyConfig
 from core.contracts.events import AlertType
 from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
-from lambdas.alert_dispatch.message import one_line
+from lambdas.alert_dispatch.message import Message, one_line
 from lambdas.alert_dispatch.paging import ACKNOWLEDGING, CLOSING, SOURCE, judge_call, where
 from lambdas.alert_dispatch.posting import Answer, Poster
 
@@ -63,7 +63,7 @@ def event(outgoing: Outgoing, config: PagerDutyConfig, action: str) -> dict[str,
             "severity": severity(data.alert_type, config),
             "timestamp": outgoing.request.metadata.occurred_at,
             "class": data.incident.reason if data.incident else data.alert_type,
-            "custom_details": {**dict(message.facts), **({"Note": message.closing} if message.closing else {})},
+            "custom_details": _details(message),
         },
         "client": SOURCE,
     }
@@ -75,6 +75,11 @@ def event(outgoing: Outgoing, config: PagerDutyConfig, action: str) -> dict[str,
     if shown := [{"href": link, "text": words} for link, words in links if link]:
         found["links"] = shown
     return found
+
+
+def _details(message: Message) -> dict[str, str]:
+    more = {"Note": message.closing, "Output": message.output}
+    return {**dict(message.facts), **{label: text for label, text in more.items() if text}}
 
 
 def severity(alert_type: str, config: PagerDutyConfig) -> str:

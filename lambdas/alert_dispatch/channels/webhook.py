@@ -63,6 +63,7 @@ def payload(request: Detail[AlertRequested], message: Message) -> bytes:
             "text": message.text,
             "monitor": data.monitor,
             "incident": data.incident,
+            **({"output": message.output} if message.output else {}),
             **({"acknowledge": message.acknowledge} if message.acknowledge else {}),
             **({"expiry": data.expiry} if data.expiry else {}),
         },
