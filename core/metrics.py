@@ -68,6 +68,7 @@ DOWNTIME_DURATION = Histogram(
 ALERT_THROTTLE_HITS = Counter(
     "uptime_alert_throttle_hits_total", "Alerts that were held or dropped.", ("monitor_id", "alert_type")
 )
+SILENT_WORKSPACES = Gauge("uptime_silent_workspaces", "Workspaces that watch something and have lost their last channel.")
 
 # --- celery ---------------------------------------------------------------------------------------------------------
 TASK_DURATION = Histogram(

@@ -25,12 +25,15 @@ def disable_channel(
 ) -> UUID | None:
     """Disable a channel; the alert that says so. None: it is disabled already, or was edited since that version. The caller commits.
 
-    The alert goes to every other channel that is enabled; the sweep routes it within seconds.
+    The alert goes to every other channel that is enabled; the sweep routes it within seconds. Where there is none, nobody of the workspace
+    can be told, so the operator is: by the log at once, and by a metric for as long as it lasts.
     """
     disabled = store.disable_channel(connection, channel_id, config_version, reason, now)
     if disabled is None:
         return None
     log.warning("channel.disabled", channel_id=str(channel_id), reason=reason)
+    if disabled.was_last:
+        log.error("workspace.silent", workspace_id=str(disabled.workspace_id), channel_id=str(channel_id), reason=reason)
     uid = uuid7()
     facts = AlertFacts(text=disabled_text(disabled.name, disabled.kind, reason))
     row = AlertRow(uid, disabled.workspace_id, None, None, "channel_disabled", uid, 1, msgspec.json.encode(facts).decode())

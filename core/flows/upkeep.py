@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.adapters.database import Connection
-from core.adapters.store import partitions, ping_archive
+from core.adapters.store import alerts, partitions, ping_archive
 from core.domain.retention import Retention
 
 DAYS_AHEAD: Final = 14
@@ -75,3 +75,8 @@ def archive_pings(connection: Connection, now: datetime, retention: Retention) -
 def storage_sizes(connection: Connection) -> Mapping[str, int]:
     """Bytes on disk by kind of data."""
     return partitions.sizes(connection)
+
+
+def silent_workspaces(connection: Connection) -> int:
+    """How many workspaces have nobody left who could be told."""
+    return alerts.silent_workspaces(connection)

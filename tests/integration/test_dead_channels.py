@@ -9,9 +9,11 @@ from uuid import UUID, uuid4
 import msgspec
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from core.adapters.database import Pool, open_pool
 from core.adapters.queues import Message
+from core.adapters.store.alerts import silent_workspaces
 from core.domain.mail_feedback import MailEvent, unreachable
 from core.flows import alerts, routing
 from core.flows.dead_channels import disable_channel
@@ -71,16 +73,40 @@ def test_the_other_channels_are_told_that_one_is_gone(connection: psycopg.Connec
     assert (request.channel_id, request.channel_kind, request.text) == (other, "email", text)
 
 
-def test_a_notice_about_the_last_channel_reaches_nobody_and_is_kept(connection: psycopg.Connection, pool: Pool) -> None:
-    outage(connection)
+def test_a_notice_about_the_last_channel_reaches_the_operator_and_is_kept(connection: psycopg.Connection) -> None:
+    monitor, _ = outage(connection)
     [(channel,)] = connection.execute("SELECT id FROM channel").fetchall()
-    with connection.transaction():
+    make_channel(connection, make_monitor(connection, "somebody else's").workspace_id)
+    assert silent_workspaces(connection) == 0
+    with capture_logs() as logs, connection.transaction():
         uid = disable_channel(connection, channel, 1, "gone", NOW)
         assert disable_channel(connection, channel, 1, "gone", NOW) is None
     assert uid
+    [silent] = [line for line in logs if line["event"] == "workspace.silent"]
+    assert (silent["log_level"], silent["workspace_id"]) == ("error", str(monitor.workspace_id))
+    assert silent_workspaces(connection) == 1
     routing.route_alert(connection, uid, NOW)
     assert connection.execute("SELECT count(*) FROM delivery WHERE alert_id = %s", (uid,)).fetchone() == (0,)
-    assert connection.execute("SELECT disabled_reason FROM channel").fetchone() == ("gone",)
+    assert connection.execute("SELECT disabled_reason FROM channel WHERE id = %s", (channel,)).fetchone() == ("gone",)
+
+
+@pytest.mark.parametrize(
+    ("other", "silent"),
+    [("", 0), ("disabled_at = now()", 1), ("unverified_since = now()", 1)],
+    ids=["well", "disabled", "unverified"],
+)
+def test_only_a_channel_that_gets_alerts_breaks_the_silence(connection: psycopg.Connection, other: str, silent: int) -> None:
+    monitor, _ = outage(connection)
+    [(channel,)] = connection.execute("SELECT id FROM channel").fetchall()
+    second = make_channel(connection, monitor.workspace_id, "email")
+    if other:
+        connection.execute(f"UPDATE channel SET {other} WHERE id = %s", (second,))
+    with capture_logs() as logs:
+        disable_channel(connection, channel, 1, "gone", NOW)
+    assert sum(line["event"] == "workspace.silent" for line in logs) == silent
+    assert silent_workspaces(connection) == silent
+    connection.execute("UPDATE monitor SET paused_at = %s", (NOW,))
+    assert silent_workspaces(connection) == 0, "it watches nothing"
 
 
 def mail_event(kind: str, channel: UUID | str, version: int = 1, **more: Any) -> dict[str, Any]:

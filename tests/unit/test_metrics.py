@@ -62,8 +62,9 @@ OURS = {
     "uptime_edge_proved_timestamp": "",
     "uptime_edge_gap_seconds_total": "",
     "uptime_edge_reconciled_total": "action",
+    "uptime_silent_workspaces": "",
 }
-"""What came later: about our own edge."""
+"""What came later: about our own edge, and about people who cannot be told."""
 
 HISTOGRAMS = {
     "uptime_website_check_duration_seconds",

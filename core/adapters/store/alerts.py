@@ -52,6 +52,16 @@ DUE: Final = """
 """
 
 
+SILENT_WORKSPACES: Final = """
+    SELECT count(*) FROM workspace w
+    WHERE EXISTS (SELECT FROM monitor m WHERE m.workspace_id = w.id AND m.paused_at IS NULL)
+      AND EXISTS (SELECT FROM channel c WHERE c.workspace_id = w.id AND c.disabled_at IS NOT NULL)
+      AND NOT EXISTS (
+          SELECT FROM channel c WHERE c.workspace_id = w.id AND c.disabled_at IS NULL AND c.unverified_since IS NULL
+      )
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAlert:
     """An alert, with what its messages say."""
@@ -94,11 +104,12 @@ class ChannelRef:
 
 @dataclass(frozen=True, slots=True)
 class DisabledChannel:
-    """A channel that has just been disabled."""
+    """A channel that has just been disabled. `was_last`: nobody of the workspace gets alerts any more."""
 
     workspace_id: UUID
     name: str
     kind: str
+    was_last: bool
 
 
 def claim_for_routing(connection: Connection, alert_id: UUID, now: datetime) -> StoredAlert | None:
@@ -173,11 +184,20 @@ def disable_channel(
         """
         UPDATE channel SET disabled_at = %(now)s, disabled_reason = %(reason)s, updated_at = %(now)s
         WHERE id = %(id)s AND config_version = coalesce(%(version)s, config_version) AND disabled_at IS NULL
-        RETURNING workspace_id, name, kind
+        RETURNING workspace_id, name, kind, NOT EXISTS (
+            SELECT FROM channel o
+            WHERE o.workspace_id = channel.workspace_id AND o.id <> channel.id AND o.disabled_at IS NULL AND o.unverified_since IS NULL
+        )
         """,
         {"now": now, "reason": reason, "id": channel_id, "version": config_version},
     ).fetchone()
     return DisabledChannel(*row) if row else None
+
+
+def silent_workspaces(connection: Connection) -> int:
+    """How many workspaces watch something and have lost their last channel: nobody of theirs hears of anything."""
+    row = connection.execute(SILENT_WORKSPACES).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _alert(row: Sequence[Any]) -> StoredAlert:

@@ -14,12 +14,13 @@ log = get_logger(__name__)
 
 @app.task(name="update_prometheus_metrics", autoretry_for=())
 def update_prometheus_metrics() -> None:
-    """Set the gauges that no loop moves: queue lengths and bytes on disk."""
+    """Set the gauges that no loop moves: queue lengths, bytes on disk, and workspaces that nobody can be told of."""
     for queue, length in runtime().queue.lengths(QUEUES).items():
         metrics.QUEUE_LENGTH.labels(queue).set(length)
     with runtime().pool.connection() as connection:
         for data_type, size in upkeep.storage_sizes(connection).items():
             metrics.STORAGE_USAGE.labels(data_type).set(size)
+        metrics.SILENT_WORKSPACES.set(upkeep.silent_workspaces(connection))
 
 
 @app.task(name="cleanup_old_logs")
