@@ -324,14 +324,26 @@ def _unless_condition_failed(error: DeleteError | PutError | UpdateError) -> Non
 
 
 def _edge_state(item: HeartbeatItem, raw: Mapping[str, Any]) -> EdgeState:
+    success = _stamp(item.last_success_at, item.last_success_sequence)
+    fail = _stamp(item.last_fail_at, item.last_fail_sequence)
+    start = _stamp(item.last_start_at, item.last_start_sequence)
+    stored = {name.removeprefix(RUN_PREFIX): value["M"] for name, value in raw.items() if name.startswith(RUN_PREFIX)}
+    runs = {rid: _run(value) for rid, value in stored.items()}
+    kept = [stamp.sequence for stamp in (success, fail, start) if stamp]
+    kept += [run.sequence for rid, run in runs.items() if "touched" not in stored[rid]]
     return EdgeState(
         sequence=int(item.sequence),
-        success=_stamp(item.last_success_at, item.last_success_sequence),
-        fail=_stamp(item.last_fail_at, item.last_fail_sequence),
-        start=_stamp(item.last_start_at, item.last_start_sequence),
+        success=_later(success, _stamp(item.touched_success_at, item.touched_success_sequence)),
+        fail=_later(fail, _stamp(item.touched_fail_at, item.touched_fail_sequence)),
+        start=_later(start, _stamp(item.touched_start_at, item.touched_start_sequence)),
         end_sequence=int(item.last_end_sequence) if "last_end_sequence" in raw else None,
-        runs={name.removeprefix(RUN_PREFIX): _run(value["M"]) for name, value in raw.items() if name.startswith(RUN_PREFIX)},
+        runs=runs,
+        kept_sequence=max(kept, default=0),
     )
+
+
+def _later(one: EdgeStamp | None, other: EdgeStamp | None) -> EdgeStamp | None:
+    return max((stamp for stamp in (one, other) if stamp), key=lambda stamp: stamp.sequence, default=None)
 
 
 def _open_run(rid: str, run: Run) -> Action:

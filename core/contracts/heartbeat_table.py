@@ -33,7 +33,7 @@ class HeartbeatItem(Model):
     any success or fail has ended the run without an id, and none has ended one with an id. Open runs with an id are attributes of
     their own (`heartbeat_keys.run_attribute`). `post_only` and `filters` (JSON, `core.contracts.ping_filters`) are options. `creation` is
     there while the core does not know yet a heartbeat that a ping created (JSON, `events.HeartbeatCreation`). The pings since `window_at`
-    are those above `window_sequence`.
+    are those above `window_sequence`. `touched_*` is the latest of a kind that was one too many: it counts as life and is not kept.
     """
 
     class Meta(_Table):
@@ -51,6 +51,12 @@ class HeartbeatItem(Model):
     last_start_at = NumberAttribute(null=True)
     last_start_sequence = NumberAttribute(null=True)
     last_end_sequence = NumberAttribute(null=True)
+    touched_success_at = NumberAttribute(null=True)
+    touched_success_sequence = NumberAttribute(null=True)
+    touched_fail_at = NumberAttribute(null=True)
+    touched_fail_sequence = NumberAttribute(null=True)
+    touched_start_at = NumberAttribute(null=True)
+    touched_start_sequence = NumberAttribute(null=True)
     slug = UnicodeAttribute(null=True)
     post_only = BooleanAttribute(null=True)
     filters = UnicodeAttribute(null=True)

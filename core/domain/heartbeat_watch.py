@@ -46,7 +46,8 @@ class EdgeState:
 
     `start` is the latest one without a run id, `runs` are the open ones with one. `end_sequence` is that of the latest success or fail
     without a run id. It is None where there was none, and where a version of before the run ids did not write it down: that knew one run
-    at most, which any success or fail ended.
+    at most, which any success or fail ended. `kept_sequence` is that of the latest of them all that the core gets to see: those beyond
+    the rate limit are signs of life alone. None: it sees every one.
     """
 
     sequence: int
@@ -55,6 +56,15 @@ class EdgeState:
     start: EdgeStamp | None = None
     end_sequence: int | None = None
     runs: Mapping[str, Run] = field(default_factory=dict)
+    kept_sequence: int | None = None
+
+    @property
+    def on_its_way(self) -> int:
+        """The sequence up to which the core has yet to store pings, or has stored them all."""
+        if self.kept_sequence is not None:
+            return self.kept_sequence
+        stamps = [stamp.sequence for stamp in (self.success, self.fail, self.start) if stamp]
+        return max([*stamps, *(run.sequence for run in self.runs.values())], default=0)
 
     @property
     def verdict(self) -> EdgeStamp | None:
@@ -127,8 +137,7 @@ class Unknown:
 
 def is_behind(heartbeat: Heartbeat, edge: EdgeState) -> bool:
     """Whether the edge has a ping of this heartbeat that is on its way to us: its state changes when that is stored."""
-    stamps = [stamp.sequence for stamp in (edge.success, edge.fail, edge.start) if stamp]
-    return max([*stamps, *(run.sequence for run in edge.runs.values())], default=0) > heartbeat.state.last_sequence
+    return edge.on_its_way > heartbeat.state.last_sequence
 
 
 def excuse(heartbeat: Heartbeat, missed: Missed, gaps: Sequence[Gap]) -> Unknown | None:

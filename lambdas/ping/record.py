@@ -90,8 +90,8 @@ class Recorder:
             raise PostOnly(heartbeat_id) if failed.item else UnknownHeartbeat(heartbeat_id) from failed
 
     def _touch(self, item: Item, ping: Ping) -> None:
-        """Note the time of a ping that is not kept, unless a newer one has been noted."""
-        for part in updates(self._name, item, ping):
+        """Note the time of a ping that is not kept, apart from those that are, unless a newer one has been noted."""
+        for part in updates(self._name, item, ping, kept=False):
             try:
                 update(self._table, self._patience, part)
                 return

@@ -9,6 +9,9 @@ from lambdas.ping.limit import opens_window
 from lambdas.ping.request import Ping
 
 LATEST: Final = {"success": "last_success", "fail": "last_fail", "start": "last_start"}
+TOUCHED: Final = {"success": "touched_success", "fail": "touched_fail", "start": "touched_start"}
+"""Where the time goes of a ping that is not kept: what waits for pings on their way must not wait for this one."""
+
 ENDS: Final = frozenset({"success", "fail"})
 
 type Part = dict[str, Any]
@@ -61,11 +64,14 @@ class _Expression:
         return name
 
 
-def updates(table: str, item: Item, ping: Ping) -> list[Part]:
-    """What to try, one after the other while a condition fails: everything, then less where a newer ping has been faster."""
+def updates(table: str, item: Item, ping: Ping, *, kept: bool = True) -> list[Part]:
+    """What to try, one after the other while a condition fails: everything, then less where a newer ping has been faster.
+
+    `kept` is false for a sign of life that the core will never see.
+    """
     found: list[Part] = []
     for latest, end in ((True, True), (True, False), (False, False)):
-        part = _expression(item, ping, latest=latest, end=end).part(table, item.heartbeat_id)
+        part = _expression(item, ping, latest=latest, end=end, kept=kept).part(table, item.heartbeat_id)
         if part and part not in found:
             found.append(part)
     return found
@@ -73,19 +79,20 @@ def updates(table: str, item: Item, ping: Ping) -> list[Part]:
 
 def assignments(item: Item, ping: Ping) -> dict[str, Any]:
     """The attributes that this ping sets in an item that has nothing else."""
-    return _expression(item, ping, latest=True, end=True).assigned
+    return _expression(item, ping, latest=True, end=True, kept=True).assigned
 
 
-def _expression(item: Item, ping: Ping, *, latest: bool, end: bool) -> _Expression:
+def _expression(item: Item, ping: Ping, *, latest: bool, end: bool, kept: bool) -> _Expression:
     """`latest`: with the latest time of the ping's kind; `end`: with the end of all runs before it."""
     expression, at, sequence = _Expression(), _number(ping.pinged_at), item.sequence
     if latest and ping.kind in LATEST and not (ping.kind == "start" and ping.rid):
-        expression.set(f"{LATEST[ping.kind]}_at", at)
-        expression.raise_to(f"{LATEST[ping.kind]}_sequence", sequence)
+        stamp = (LATEST if kept else TOUCHED)[ping.kind]
+        expression.set(f"{stamp}_at", at)
+        expression.raise_to(f"{stamp}_sequence", sequence)
     if end and ping.kind in ENDS and not ping.rid:
         expression.raise_to("last_end_sequence", sequence)
     if ping.rid and ping.kind == "start":
-        expression.set(run_attribute(ping.rid), {"M": {"at": at, "sequence": _number(sequence)}})
+        expression.set(run_attribute(ping.rid), {"M": _run(at, sequence, kept=kept)})
         for rid in _surplus(item, ping.rid):
             expression.remove(run_attribute(rid))
     if ping.rid and ping.kind in ENDS and ping.rid in item.runs:
@@ -94,6 +101,11 @@ def _expression(item: Item, ping: Ping, *, latest: bool, end: bool) -> _Expressi
         expression.set("window_at", at)
         expression.set("window_sequence", _number(sequence))
     return expression
+
+
+def _run(at: dict[str, str], sequence: int, *, kept: bool) -> dict[str, Any]:
+    run: dict[str, Any] = {"at": at, "sequence": _number(sequence)}
+    return run if kept else run | {"touched": {"BOOL": True}}
 
 
 def _surplus(item: Item, starting: str) -> list[str]:

@@ -341,7 +341,7 @@ def test_provision_rebuild_remove(table: HeartbeatTable, uid: UUID) -> None:
     table.provision(uid, WORKSPACE)
     at_edge(uid, 7, fail=NOON)
     table.provision(uid, WORKSPACE)
-    assert table.latest([uid])[uid] == EdgeState(7, fail=EdgeStamp(NOON, 7))
+    assert table.latest([uid])[uid] == EdgeState(7, fail=EdgeStamp(NOON, 7), kept_sequence=7)
     behind = HeartbeatState(last_sequence=3, verdict_sequence=3, last_success_at=NOON)
     assert table.rebuild([Projection(uid, WORKSPACE, 1, behind)]) == 0
     assert table.latest([uid])[uid].sequence == 7
@@ -361,7 +361,7 @@ def test_provision_rebuild_remove(table: HeartbeatTable, uid: UUID) -> None:
     assert (found[uid].success, found[uid].start) == (EdgeStamp(NOON, 11), EdgeStamp(NOON, 12))
     assert (found[uid].end_sequence, found[uid].open_runs()) == (9, runs.open)
     assert found[uid].sequence > 12
-    assert found[other] == EdgeState(0)
+    assert found[other] == EdgeState(0, kept_sequence=0)
     assert table.known() == {uid, other}
     table.remove(uid)
     table.remove(uid)

@@ -248,7 +248,8 @@ def test_pings_beyond_the_rate_count_as_life_and_are_not_kept(aws: AwsStandIn, a
     assert answer["statusCode"] == 429
     assert 50 <= int(answer["headers"]["Retry-After"]) <= 60
     state = state_of(uid)
-    assert (state.last_success_at >= now, state.last_success_sequence) == (True, 61)
+    assert (state.touched_success_at >= now, state.touched_success_sequence) == (True, 61)
+    assert (state.last_success_at, state.last_success_sequence) == (now - 5, 60), "those that are kept are told apart"
     assert (pings_of(uid), pending(), received(aws)) == ([], [], [])
     assert app(proxy_event(uid, "fail"), None)["statusCode"] == 200, "a failure after all these successes is news"
     assert len(pings_of(uid)) == 1

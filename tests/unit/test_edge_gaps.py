@@ -204,3 +204,9 @@ def test_pings_on_their_way_are_known_by_their_sequence() -> None:
     assert not is_behind(beat, EdgeState(9, success=EdgeStamp(NOON, 4)))
     assert is_behind(beat, EdgeState(9, success=EdgeStamp(NOON, 4), fail=EdgeStamp(NOON, 5)))
     assert not is_behind(beat, EdgeState(9)), "a sequence whose ping was never written says nothing"
+
+
+def test_a_sign_of_life_that_is_not_kept_is_no_ping_on_its_way() -> None:
+    beat = after(PingFact(4, "success", None, NOON))
+    assert not is_behind(beat, EdgeState(9, success=EdgeStamp(NOON, 9), kept_sequence=4))
+    assert is_behind(beat, EdgeState(9, success=EdgeStamp(NOON, 9), kept_sequence=5))

@@ -248,6 +248,19 @@ def test_what_a_ping_changes_in_the_item(item: Item, ping: dict[str, Any], expec
     assert names(item, **ping) == expected
 
 
+def test_what_is_not_kept_is_noted_apart_from_what_is() -> None:
+    [whole, latest] = updates("t", QUIET, SUCCESS, kept=False)
+    assert set(whole["ExpressionAttributeNames"].values()) == {
+        "touched_success_at",
+        "touched_success_sequence",
+        "last_end_sequence",
+    }
+    assert set(latest["ExpressionAttributeNames"].values()) == {"touched_success_at", "touched_success_sequence"}
+    [run] = updates("t", QUIET, replace(SUCCESS, kind="start", rid=RID), kept=False)
+    assert run["ExpressionAttributeValues"][":v0"]["M"]["touched"] == {"BOOL": True}
+    assert updates("t", QUIET, replace(SUCCESS, kind="log"), kept=False) == []
+
+
 def test_of_too_many_open_runs_the_oldest_go() -> None:
     runs = {f"{number:036d}": Run(number, number) for number in range(MOST_RUNS + 2)}
     [found] = names(replace(QUIET, runs=runs), kind="start", rid=RID)
