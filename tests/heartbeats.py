@@ -13,10 +13,16 @@ PERIOD_S, GRACE_S = 3600, 300
 
 
 def make_heartbeat(
-    connection: psycopg.Connection, now: datetime, name: str = "backup", *, period_s: int = PERIOD_S, grace_s: int = GRACE_S
+    connection: psycopg.Connection,
+    now: datetime,
+    name: str = "backup",
+    *,
+    period_s: int = PERIOD_S,
+    grace_s: int = GRACE_S,
+    uid: UUID | None = None,
 ) -> UUID:
     """A new heartbeat in a workspace of its own, every 1 h, grace 5 min unless told otherwise; returns its public id."""
-    uid = uuid4()
+    uid = uid or uuid4()
     row = connection.execute(
         """
         INSERT INTO monitor (uid, workspace_id, kind, name, tags, updated_at) VALUES (%s, %s, 'heartbeat', %s, '{}', %s)

@@ -55,11 +55,13 @@ def judge_one(uid: UUID, now: datetime) -> None:
 
 
 def process(detail: str, now: datetime) -> None:
-    """Store one ping and forget its pending marker; a marker that stays is found by the sweep."""
+    """Store one ping and forget its pending marker; a marker that stays, as that of a ping that waits must, is found by the sweep."""
     ping = decode(HeartbeatPinged, detail)
     with runtime().pool.connection() as connection:
         applied = heartbeats.apply_pings(connection, [ping], now)
     _follow(applied)
+    if applied.waiting:
+        return
     try:
         heartbeat_table().settle([ping.data.ping_id])
     except EdgeUnreachable as error:

@@ -33,10 +33,10 @@ KEY_SORT_KEY: Final = "key"
 
 
 def run_attribute(rid: str) -> str:
-    """Attribute of a heartbeat's item that says that the run with this id (a lower-case UUID) is open: `{"at": epoch ms, "sequence": n}`,
-    with `"touched": true` where that start was not kept.
+    """Attribute of a heartbeat's item that says that the run with this id (a lower-case UUID) is open: `{"at": epoch ms, "sequence": n}`.
 
-    A start with a run id sets it, a success or fail with that id removes it. One without a run id ends whatever started before it.
+    It has `"touched": true` where the start was one too many, which is not kept. A start with a run id sets it, a success or fail with
+    that id removes it. One without a run id ends whatever started before it.
     """
     return f"{RUN_PREFIX}{rid}"
 

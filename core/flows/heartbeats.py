@@ -14,6 +14,7 @@ from uuid import UUID
 from core.adapters.database import Connection
 from core.adapters.event_bus import EventBus
 from core.adapters.heartbeat_table import HeartbeatTable
+from core.adapters.store import edge
 from core.adapters.store import heartbeats as store
 from core.adapters.store.outbox import OutboxEvent
 from core.contracts.events import Detail, HeartbeatPinged
@@ -26,6 +27,10 @@ from core.flows.incidents import record_transitions
 
 SWEEP_AFTER: Final = timedelta(seconds=30)
 """How long a ping may be on its way before it is published again."""
+
+
+CREATION: Final = timedelta(minutes=10)
+"""Longer than any transaction that creates a heartbeat may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Applied:
     """What a flow did. After the commit: kick `alert_ids`, and count the rest (`core.flows.heartbeat_metrics`).
 
     `downtimes` are the lengths of the outages that ended; `judged` says how many heartbeats the detector has looked at,
-    `unknown` whose silence proves nothing, because our edge had a gap.
+    `unknown` whose silence proves nothing, because our edge had a gap. `waiting` are pings that are not stored yet: their heartbeat may be
+    about to be created, so they stay pending and come again.
     """
 
     alert_ids: list[UUID] = field(default_factory=list)
@@ -51,6 +57,7 @@ class Applied:
     judged: int = 0
     unknown: list[MonitorRef] = field(default_factory=list)
     edge_unreachable: bool = False
+    waiting: frozenset[UUID] = frozenset()
 
     def add(self, other: "Applied") -> "Applied":
         """Both together."""
@@ -62,6 +69,7 @@ class Applied:
             self.judged + other.judged,
             self.unknown + other.unknown,
             self.edge_unreachable or other.edge_unreachable,
+            self.waiting | other.waiting,
         )
 
 
@@ -69,11 +77,11 @@ def apply_pings(connection: Connection, pings: Sequence[Detail[HeartbeatPinged]]
     """Store pings and let the new ones change their heartbeats, in the order of their sequences. One transaction.
 
     Heartbeats that their first ping created are made first. Pings that are stored already, and those of heartbeats that were deleted,
-    change nothing.
+    change nothing. Those of heartbeats that may be about to be created wait.
     """
     with connection.transaction():
         create_missing(connection, pings, now)
-        heartbeats = {h.monitor.uid: h for h in store.lock(connection, [ping.data.heartbeat_id for ping in pings])}
+        heartbeats, created_soon = _locked(connection, [ping.data.heartbeat_id for ping in pings], now)
         known = {p.data.ping_id: p.data for p in pings if p.data.heartbeat_id in heartbeats}
         due = due_times(heartbeats, known.values())
         rows = [_row(heartbeats[p.heartbeat_id], p, due.get(p.ping_id)) for p in known.values()]
@@ -86,7 +94,9 @@ def apply_pings(connection: Connection, pings: Sequence[Detail[HeartbeatPinged]]
             store.resume(connection, resumed, now)
         alert_ids = _record(connection, transitions, now)
     after = {h.monitor.uid: h for h in changed}
-    return Applied(alert_ids, [Counted(after[ping.heartbeat_id], ping) for ping in new], transitions, downtimes)
+    waiting = frozenset(ping.data.ping_id for ping in pings if ping.data.heartbeat_id in created_soon)
+    counted = [Counted(after[ping.heartbeat_id], ping) for ping in new]
+    return Applied(alert_ids, counted, transitions, downtimes, waiting=waiting)
 
 
 def realign(connection: Connection, now: datetime, jump_s: float) -> int:
@@ -113,6 +123,21 @@ def sweep_pending(table: HeartbeatTable, bus: EventBus, now: datetime) -> int:
     published = [ping for ping, done in zip(late, taken, strict=True) if done]
     table.put_off(published, now, SWEEP_AFTER)
     return len(published)
+
+
+def _locked(connection: Connection, uids: Sequence[UUID], now: datetime) -> tuple[dict[UUID, Heartbeat], set[UUID]]:
+    """The heartbeats with these ids, locked, and which of the others may be about to be created.
+
+    A creation notes the id before its slug leads to it, and removes the note with the commit that makes the row. So the note is looked for
+    first and the row then: whoever finds neither looks for what is no more.
+    """
+    found = {h.monitor.uid: h for h in store.lock(connection, uids)}
+    missing = [uid for uid in uids if uid not in found]
+    if not missing:
+        return found, set()
+    noted = edge.noted_since(connection, missing, now - CREATION)
+    found |= {h.monitor.uid: h for h in store.lock(connection, missing)}
+    return found, noted - found.keys()
 
 
 def _row(heartbeat: Heartbeat, ping: HeartbeatPinged, due_at: datetime | None) -> store.PingRow:

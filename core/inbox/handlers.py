@@ -47,7 +47,7 @@ def utc_now() -> datetime:
 
 
 class PingHandler:
-    """Stores pings, then forgets their pending markers."""
+    """Stores pings, then forgets their pending markers. One that waits for its heartbeat keeps its own: the sweep brings it again."""
 
     def __init__(
         self,
@@ -75,10 +75,16 @@ class PingHandler:
             applied = apply_pings(connection, pings, self._clock())
         self._tasks.kick_alerts(applied.alert_ids)
         self._series.count(applied)
-        log.info("inbox.pings", received=len(pings), stored=len(applied.pings), changes=len(applied.transitions))
+        log.info(
+            "inbox.pings",
+            received=len(pings),
+            stored=len(applied.pings),
+            waiting=len(applied.waiting),
+            changes=len(applied.transitions),
+        )
         try:
             self._table.confirm({ping.data.heartbeat_id for ping in pings if ping.data.creation})
-            self._table.settle(ping.data.ping_id for ping in pings)
+            self._table.settle(ping.data.ping_id for ping in pings if ping.data.ping_id not in applied.waiting)
         except EdgeUnreachable as error:
             log.warning("inbox.not_settled", pings=len(pings), error=str(error))
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,8 +15,9 @@ import pytest
 from core.adapters.database import Pool, open_pool
 from core.adapters.ping_canary import NOBODY
 from core.adapters.queues import SqsQueue
+from core.checker import heartbeats as checker
 from core.flows.heartbeat_metrics import HeartbeatSeries
-from core.flows.heartbeats import SWEEP_AFTER, apply_pings, sweep_pending
+from core.flows.heartbeats import CREATION, SWEEP_AFTER, apply_pings, sweep_pending
 from core.inbox.consumer import Consumer
 from core.inbox.handlers import PingHandler
 from lambdas.ping.service import PingService
@@ -144,6 +146,55 @@ def test_what_the_bus_or_the_queue_lost_is_published_again(edge: Edge, connectio
     assert sweep_pending(edge.table, lossless, later + minutes(5)) == 6, "lost again, published again"
     edge.consume()
     assert one(connection, "SELECT count(*), max(state) FROM ping, heartbeat_state") == (6, "down")
+    assert unsettled(edge) == 0
+
+
+def test_a_ping_of_a_heartbeat_that_is_about_to_be_created_stays_pending_until_it_is(
+    edge: Edge, connection: psycopg.Connection
+) -> None:
+    uid, gone = uuid4(), uuid4()
+    for heartbeat in (uid, gone):
+        edge.table.provision(heartbeat, NOBODY)
+    connection.execute("INSERT INTO edge_orphan VALUES (%s, now())", (uid,))
+    connection.commit()
+    assert (edge.ping(uid), edge.ping(gone)) == (200, 200)
+    edge.consume()
+    assert unsettled(edge) == 1, "the one that nothing is known of was deleted, and is dropped"
+    make_heartbeat(connection, datetime.now(UTC), uid=uid)
+    connection.commit()
+    bus = LossyEvents(random.Random(1), edge.queue, refused=0.0)
+    assert sweep_pending(edge.table, bus, datetime.now(UTC) + SWEEP_AFTER + timedelta(seconds=1)) == 1
+    edge.consume()
+    assert (unsettled(edge), one(connection, "SELECT state, pings FROM heartbeat_state")) == (0, ("up", 1))
+
+
+def test_the_task_that_stores_one_ping_lets_it_wait_as_well(
+    edge: Edge, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checker, "runtime", lambda: SimpleNamespace(pool=edge.pool))
+    monkeypatch.setattr(checker, "heartbeat_table", lambda: edge.table)
+    monkeypatch.setattr(checker, "_follow", lambda _: None)
+    uid, now = uuid4(), datetime.now(UTC)
+    edge.table.provision(uid, NOBODY)
+    connection.execute("INSERT INTO edge_orphan VALUES (%s, now())", (uid,))
+    connection.commit()
+    edge.ping(uid)
+    [pending] = edge.table.pending(now + minutes(9), timedelta(0), resting=True)
+    checker.process(pending.detail, now)
+    assert unsettled(edge) == 1
+    make_heartbeat(connection, now, uid=uid)
+    connection.commit()
+    checker.process(pending.detail, now)
+    assert (unsettled(edge), one(connection, "SELECT pings FROM heartbeat_state")) == (0, (1,))
+
+
+def test_a_note_that_is_old_holds_nothing(edge: Edge, connection: psycopg.Connection) -> None:
+    uid = uuid4()
+    edge.table.provision(uid, NOBODY)
+    connection.execute("INSERT INTO edge_orphan VALUES (%s, %s)", (uid, datetime.now(UTC) - CREATION))
+    connection.commit()
+    edge.ping(uid)
+    edge.consume()
     assert unsettled(edge) == 0
 
 

@@ -100,6 +100,14 @@ def orphans(connection: Connection, before: datetime) -> list[UUID]:
     return [row[0] for row in rows]
 
 
+def noted_since(connection: Connection, uids: Sequence[UUID], since: datetime) -> set[UUID]:
+    """Which of these heartbeats were noted after a time as deleted, or about to be created."""
+    rows = connection.execute(
+        "SELECT heartbeat_id FROM edge_orphan WHERE heartbeat_id = ANY(%s) AND seen_at > %s", (list(uids), since)
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
 def forget_orphans(connection: Connection, uids: Sequence[UUID], before: datetime) -> None:
     """Forget these, which are gone at the edge, unless they were noted again since."""
     connection.execute("DELETE FROM edge_orphan WHERE heartbeat_id = ANY(%s) AND seen_at <= %s", (list(uids), before))

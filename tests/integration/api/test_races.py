@@ -21,6 +21,7 @@ from core.api.problems import FieldError
 from core.api.websites.services import website_create, website_update
 from core.contracts import events
 from core.flows.heartbeats import apply_pings
+from tests.heartbeats import pinged
 from tests.integration.api.conftest import Edge, make_caller
 from tests.waiting import blocked_backends
 
@@ -217,3 +218,26 @@ def test_deleting_a_parent_and_explaining_its_childs_outage_do_not_wait_for_each
         router.commit()
         deleting.result()
         assert router.execute("SELECT id, depends_on_id FROM monitor").fetchall() == [(child.pk, None)]
+
+
+def test_a_ping_by_name_between_provision_and_commit_waits_and_is_not_lost(
+    committed_database: str, outside: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slug leads to the heartbeat before its row commits: a job that has been asking for it is answered OK from then on."""
+    caller = make_caller("alice@example.com")
+    pings: list[events.Detail[events.HeartbeatPinged]] = []
+
+    def in_the_middle(_key: object) -> None:
+        [(_, uid)] = outside.names.slugs.items()
+        pings.append(pinged(uid, 1, NOW))
+        with psycopg.connect(committed_database) as inbox:
+            applied = apply_pings(inbox, pings, NOW)
+            assert applied.pings == []
+            assert applied.waiting == {pings[0].data.ping_id}
+
+    monkeypatch.setattr(outside.names, "show", in_the_middle)
+    monitor = heartbeat_create(workspace=caller.workspace, values={"name": "Backup", "tags": []}, now=NOW)
+    with psycopg.connect(committed_database) as inbox:
+        applied = apply_pings(inbox, pings, NOW)
+    assert [counted.ping.ping_id for counted in applied.pings] == [pings[0].data.ping_id]
+    assert (applied.waiting, HeartbeatState.objects.get(monitor=monitor).state) == (frozenset(), "up")
