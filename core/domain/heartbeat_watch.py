@@ -129,10 +129,14 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The deadline passed in silence, but the ping may have met a `gap` of ours. `heartbeat` is the state to store, armed anew."""
+    """The deadline passed in silence, but the ping may have met a `gap` of ours. `heartbeat` is the state to store, armed anew.
+
+    Up to that deadline the silence was in time; from `since` on nothing is known, until the next ping.
+    """
 
     heartbeat: Heartbeat
     gap: Gap
+    since: datetime
 
 
 def is_behind(heartbeat: Heartbeat, edge: EdgeState) -> bool:
@@ -146,7 +150,7 @@ def excuse(heartbeat: Heartbeat, missed: Missed, gaps: Sequence[Gap]) -> Unknown
     What comes after the gap is expected as after a ping at its end: whatever the rhythm of a job, it pings once in any period.
     """
     gap = touched(gaps, window_from(heartbeat, missed), missed.window_until)
-    return Unknown(rearmed(heartbeat, gap.ended_at), gap) if gap else None
+    return Unknown(rearmed(heartbeat, gap.ended_at), gap, missed.window_until) if gap else None
 
 
 def window_from(heartbeat: Heartbeat, missed: Missed) -> datetime:

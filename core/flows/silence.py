@@ -13,6 +13,7 @@ from uuid import UUID
 from core.adapters.database import Pool
 from core.adapters.heartbeat_table import EdgeUnreachable, HeartbeatTable
 from core.adapters.store import heartbeats as store
+from core.adapters.store import unknown_silence
 from core.domain.heartbeat import Heartbeat
 from core.domain.heartbeat_watch import (
     MARGIN,
@@ -122,12 +123,17 @@ class Detector:
             with self._pool.connection() as connection, connection.transaction():
                 unmoved = store.lock_unmoved(connection, overdue)
                 verdicts = [(h, self._verdict(h, edge[h.monitor.uid], now, sight)) for h in unmoved if h.monitor.uid in edge]
-                lost = self._made_anew([h for h in unmoved if h.monitor.uid not in edge], now)
+                nowhere = [h for h in unmoved if h.monitor.uid not in edge]
+                lost = self._made_anew(nowhere, now)
                 later = [(h.monitor.id, v.due_at, v.deadline_at) for h, v in verdicts if isinstance(v, Postponed)]
                 missed = [verdict for _, verdict in verdicts if isinstance(verdict, Missed)]
                 unknown = [verdict for _, verdict in verdicts if isinstance(verdict, Unknown)]
                 store.postpone(connection, later)
                 store.save(connection, [*(v.heartbeat for v in missed), *(v.heartbeat for v in unknown), *lost])
+                since = [(v.heartbeat.monitor.id, v.since) for v in unknown]
+                since += [(h.monitor.id, h.state.deadline_at) for h in nowhere if h.state.deadline_at]
+                if since:
+                    unknown_silence.note(connection, since)
                 transitions: list[Transition] = [verdict.transition for verdict in missed if verdict.transition]
                 alert_ids = record_transitions(connection, transitions, now)
         except EdgeUnreachable as error:

@@ -14,11 +14,15 @@ import pytest
 from core.adapters.database import Pool, open_pool
 from core.adapters.ping_canary import NOBODY, PingCanary
 from core.adapters.store import edge_gaps as store
+from core.adapters.store import unknown_silence
 from core.domain.edge_gaps import PATIENCE
 from core.domain.transitions import WentDown
+from core.domain.uptime import Span
 from core.flows.edge_watch import EdgeWatcher
 from core.flows.heartbeats import apply_pings
+from core.flows.rollups import aggregate
 from core.flows.silence import CATCH_UP, Detector
+from core.flows.uptime import measure_uptime
 from tests.fake_dynamodb import FakeDynamoDb, FakeEdgeTable
 from tests.heartbeats import make_heartbeat, minutes, pinged
 from tests.statements import explain_all
@@ -93,6 +97,7 @@ def deadline(connection: psycopg.Connection) -> Any:
 
 def test_every_statement_fits_the_migrated_schema(connection: psycopg.Connection) -> None:
     assert explain_all(connection, store) == 9
+    assert explain_all(connection, unknown_silence) == 1
 
 
 def test_silence_while_the_edge_was_away_is_unknown_and_the_next_ping_is_armed(
@@ -107,6 +112,81 @@ def test_silence_while_the_edge_was_away_is_unknown_and_the_next_ping_is_armed(
     assert deadline(connection) == ("up", NOON + minutes(70 + 65))
     world.look_until(NOON + minutes(136))
     assert world.judge(NOON + minutes(136)) == [WentDown], "a job that died meanwhile is found a period later"
+
+
+def seconds(world: World, connection: psycopg.Connection, now: datetime) -> dict[str, float]:
+    """How long the heartbeat was what, from its first ping at 11:00 to `now`."""
+    row = connection.execute("SELECT id, created_at FROM monitor").fetchone()
+    assert row
+    aggregate(connection, now)
+    connection.commit()
+    tally = measure_uptime(connection, row[0], NOON - minutes(60), Span(NOON - minutes(60), now))
+    connection.commit()
+    return {"up": tally.up_ms / 1000, "down": tally.down_ms / 1000, "unknown": tally.unknown_ms / 1000}
+
+
+class TestUptime:
+    """What a gap of ours leaves unknown is unknown in uptime, too: from the deadline that passed in it to the next ping."""
+
+    DEADLINE_S = 60 * 125
+
+    def until_unknown(self, world: World, gap_ends: datetime) -> None:
+        world.look(NOON + minutes(58))
+        while world.now < gap_ends:
+            world.look(min(world.now + EVERY, gap_ends - EVERY / 2), well=False)
+            if world.now >= gap_ends - EVERY:
+                world.look(gap_ends)
+        assert world.detector.judge_due(world.now).unknown
+
+    def test_from_the_deadline_to_the_next_ping(self, world: World, connection: psycopg.Connection, uid: UUID) -> None:
+        self.until_unknown(world, NOON + minutes(70))
+        assert seconds(world, connection, NOON + minutes(75)) == {"up": self.DEADLINE_S, "down": 0, "unknown": 10 * 60}
+        world.ping(uid, 3, NOON + minutes(80))
+        assert seconds(world, connection, NOON + minutes(90)) == {
+            "up": self.DEADLINE_S + 10 * 60,
+            "down": 0,
+            "unknown": 15 * 60,
+        }
+
+    def test_until_it_is_missed(self, world: World, connection: psycopg.Connection, uid: UUID) -> None:
+        """It died meanwhile: what lies between the two deadlines stays unknown, and only what follows is down."""
+        self.until_unknown(world, NOON + minutes(70))
+        world.look_until(NOON + minutes(136))
+        assert world.judge(NOON + minutes(136)) == [WentDown]
+        found = seconds(world, connection, NOON + minutes(140))
+        assert found == {"up": self.DEADLINE_S, "down": 5 * 60, "unknown": 70 * 60}
+
+    def test_hours_that_were_rolled_up_before_the_gap_was_over_are_mended(
+        self, world: World, connection: psycopg.Connection, uid: UUID
+    ) -> None:
+        world.look(NOON + minutes(58))
+        while world.now < NOON + minutes(200):
+            world.look(world.now + EVERY, well=False)
+        assert world.judge(NOON + minutes(200), well=False) == []
+        before = seconds(world, connection, NOON + minutes(200))
+        assert before["unknown"] >= 20 * 60, "the hour that is open knows that nobody has judged it"
+        world.look(NOON + minutes(201))
+        assert world.detector.judge_due(world.now).unknown
+        world.ping(uid, 3, NOON + minutes(205))
+        found = seconds(world, connection, NOON + minutes(250))
+        assert found == {"up": self.DEADLINE_S + 45 * 60, "down": 0, "unknown": 140 * 60}
+
+    def test_a_pause_ends_it(self, world: World, connection: psycopg.Connection, uid: UUID) -> None:
+        self.until_unknown(world, NOON + minutes(70))
+        for paused, now in ((NOON + minutes(72), NOON + minutes(72)), (None, NOON + minutes(82))):
+            connection.execute("UPDATE monitor SET paused_at = %s, updated_at = %s", (paused, now))
+        found = seconds(world, connection, NOON + minutes(85))
+        assert found == {"up": self.DEADLINE_S + 3 * 60, "down": 0, "unknown": 7 * 60}
+
+    def test_what_the_edge_lost_is_unknown_as_well(self, world: World, connection: psycopg.Connection, uid: UUID) -> None:
+        world.table.remove(uid)
+        world.judge(NOON + minutes(66))
+        assert seconds(world, connection, NOON + minutes(75))["unknown"] == 10 * 60
+
+    def test_who_is_overdue_and_not_judged_is_unknown(self, world: World, connection: psycopg.Connection, uid: UUID) -> None:
+        world.table.away = True
+        assert world.detector.judge_due(NOON + minutes(75)).edge_unreachable
+        assert seconds(world, connection, NOON + minutes(75)) == {"up": self.DEADLINE_S, "down": 0, "unknown": 10 * 60}
 
 
 def test_silence_outside_of_the_gap_is_missed(world: World, uid: UUID) -> None:

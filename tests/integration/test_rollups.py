@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.adapters.store import partitions
+from core.adapters.store import partitions, unknown_silence
 from core.adapters.store.uptime import rolled_until
 from core.domain.outcomes import Outcome, Reason
 from core.domain.uptime import DAY, HOUR, Span, Tally
@@ -26,12 +26,16 @@ TOLERANCE_S = INTERVAL_S + RETRY_S + TIMEOUT_S
 
 @dataclass(frozen=True)
 class Life:
-    """What happened to a monitor, in seconds after `START`: checks with outcomes, incidents, pauses, maintenance (end None: lasting)."""
+    """What happened to a monitor, in seconds after `START`: checks with outcomes, incidents, pauses, maintenance (end None: lasting).
+
+    From `silences` on nothing is known, until the next check.
+    """
 
     checks: Sequence[tuple[int, Outcome]] = ()
     incidents: Sequence[tuple[int, int | None]] = ()
     pauses: Sequence[tuple[int, int | None]] = ()
     windows: Sequence[tuple[int, int | None]] = ()
+    silences: Sequence[int] = ()
 
 
 def at(second: float) -> datetime:
@@ -101,12 +105,18 @@ def maintain(connection: psycopg.Connection, monitor_id: int, starts_at: datetim
     return window_id
 
 
+def silent(connection: psycopg.Connection, monitor_id: int, when: datetime) -> None:
+    unknown_silence.note(connection, [(monitor_id, when)])
+
+
 def live(connection: psycopg.Connection, life: Life) -> int:
     monitor_id = make_monitor(connection)
     for starts, ends in life.windows:
         maintain(connection, monitor_id, at(starts), None if ends is None else at(ends))
     for second, outcome in life.checks:
         check(connection, monitor_id, at(second), outcome)
+    for second in life.silences:
+        silent(connection, monitor_id, at(second))
     for began, resolved in life.incidents:
         incident = open_incident(connection, monitor_id, at(began))
         if resolved is not None:
@@ -124,7 +134,7 @@ def reference(life: Life, start: int, end: int) -> dict[str, int]:
     if not life.checks:
         return seconds
     first = min(second for second, _ in life.checks)
-    seen = {second: outcome is not Outcome.UNKNOWN for second, outcome in life.checks}
+    seen = dict.fromkeys(life.silences, False) | {second: outcome is not Outcome.UNKNOWN for second, outcome in life.checks}
     seen |= {resumed: True for _, resumed in life.pauses if resumed is not None}  # at the same second as an unknown check, too
     latest, known = first, False
     for second in range(first, end):
@@ -180,7 +190,8 @@ def lives(draw: st.DrawFn) -> Life:
     holes = draw(spans())
     checks = {second: Outcome.UP for second in regular if not within(second, holes)}
     checks |= draw(st.dictionaries(TIMES, outcomes, max_size=12))
-    return Life(sorted(checks.items()), draw(spans()), draw(spans()), draw(spans()))
+    silences = draw(st.lists(TIMES, max_size=3, unique=True))
+    return Life(sorted(checks.items()), draw(spans()), draw(spans()), draw(spans()), sorted(silences))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -209,7 +220,7 @@ def test_what_comes_late_is_found_by_the_next_runs(
     """Results and incidents are stored up to two hours after they happened, with runs in between; the last run sees them all."""
     with connection.transaction(force_rollback=True):
         monitor_id = make_monitor(connection)
-        checks, windows = list(life.checks), list(life.windows)
+        checks, windows, silences = list(life.checks), list(life.windows), list(life.silences)
         opened: dict[int, UUID] = {}
         for now in [*runs, LENGTH + 3 * 3600]:
             while checks and checks[0][0] + delay <= now:
@@ -218,13 +229,15 @@ def test_what_comes_late_is_found_by_the_next_runs(
             while windows and windows[0][0] + delay <= now:
                 starts, ends = windows.pop(0)
                 maintain(connection, monitor_id, at(starts), None if ends is None else at(ends))
+            while silences and silences[0] + delay <= now:
+                silent(connection, monitor_id, at(silences.pop(0)))
             for began, resolved in life.incidents:
                 if began not in opened and began + delay <= now:
                     opened[began] = open_incident(connection, monitor_id, at(began))
                 if resolved is not None and began in opened and resolved + delay <= now:
                     resolve(connection, opened[began], at(resolved))
             aggregate(connection, at(now))
-        known = Life(life.checks, life.incidents, windows=life.windows)
+        known = Life(life.checks, life.incidents, windows=life.windows, silences=life.silences)
         whole = measured(connection, monitor_id, at(0), at(LENGTH))
         assert in_seconds(whole) == reference(known, 0, LENGTH)
 

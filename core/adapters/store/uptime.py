@@ -1,7 +1,8 @@
 """How long monitors were up, down, unknown or in maintenance, in SQL: from facts (`MEASURE`), and from rollups.
 
-An observation is a check result, a ping, or the end of a pause. A known one holds until the next, but no longer than the website's
-tolerance (interval + time-out + retry interval); an unknown one until the next. What no known observation covers is unknown.
+An observation is a check result, a ping, the end of a pause, or a deadline of a heartbeat that passed in a silence which proves nothing.
+A known one holds until the next, but no longer than the website's tolerance (interval + time-out + retry interval); an unknown one until
+the next. What no known observation covers is unknown.
 Incidents are down, whatever else is known, but for maintenance; pauses are not counted; nothing is counted before the first check or ping.
 """
 
@@ -44,6 +45,10 @@ _MEASURE: Final = """
             UNION ALL
             SELECT monitor_id, ended_at, true, false
             FROM monitor_pause WHERE ended_at >= %(scan_from)s AND ended_at < %(end)s {those}
+            UNION ALL
+            SELECT monitor_id, since, false, false
+            FROM heartbeat_unknown WHERE since >= %(scan_from)s AND since < %(end)s {those}
+            {overdue}
         ) AS o
     ), line AS (
         SELECT o.monitor_id, min(at) FILTER (WHERE begins) AS first_at, max(at) AS last_at,
@@ -95,6 +100,14 @@ _MEASURE: Final = """
     FROM length l LEFT JOIN sketch s USING (monitor_id)
 """
 
+_OVERDUE: Final = SQL("""
+            UNION ALL
+            SELECT s.monitor_id, greatest(s.deadline_at, %(scan_from)s), false, false
+            FROM heartbeat_state s JOIN monitor m ON m.id = s.monitor_id
+            WHERE s.monitor_id = ANY(%(ids)s::bigint[]) AND s.deadline_at < %(end)s AND s.state <> 'down' AND m.paused_at IS NULL
+""")
+"""Heartbeats that nobody has judged yet. What is rolled up leaves them out: the verdict marks the hours that it changes."""
+
 STORED: Final = SQL("""
     WITH part AS (
         SELECT {columns} FROM rollup_daily
@@ -126,17 +139,19 @@ ROLLED_UNTIL: Final = "SELECT max(hour) + interval '1 hour' FROM rolled_hour"
 EMPTY: Final = Span(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC))
 
 
-def measure(*, chosen: bool) -> Composed:
+def measure(*, chosen: bool, judged: bool = True) -> Composed:
     """The statement that measures `start` to `end`, looking at facts since the hour `scan_from` and at what is kept of `hour_before`.
 
     All four are parameters, and none is computed in the statement: PostgreSQL leaves partitions out by constants only. So are the intervals
     of maintenance, see `as_parameters`.
 
-    Gives `monitor_id, last_at, last_known` and `TALLY_COLUMNS` by name. With `chosen` for the ids in the parameter `ids` only.
+    Gives `monitor_id, last_at, last_known` and `TALLY_COLUMNS` by name. With `chosen` for the ids in the parameter `ids` only, and then
+    without `judged` unknown, too, where a heartbeat is overdue and waits for its verdict.
     """
     return SQL(_MEASURE).format(
         monitors=SQL("AND m.id = ANY(%(ids)s::bigint[])" if chosen else ""),
         those=SQL("AND monitor_id = ANY(%(ids)s::bigint[])" if chosen else ""),
+        overdue=SQL("") if judged else _OVERDUE,
         up=Literal(int(Outcome.UP)),
         unknown=Literal(int(Outcome.UNKNOWN)),
         kept=SQL("MATERIALIZED" if chosen else "NOT MATERIALIZED"),
@@ -210,4 +225,6 @@ def _length(multirange: str) -> SQL:
     return SQL(_LENGTH.replace("multirange", multirange))
 
 
-_FROM_FACTS: Final = SQL("SELECT {columns} FROM ({measure}) AS m").format(columns=TALLY_COLUMNS, measure=measure(chosen=True))
+_FROM_FACTS: Final = SQL("SELECT {columns} FROM ({measure}) AS m").format(
+    columns=TALLY_COLUMNS, measure=measure(chosen=True, judged=False)
+)

@@ -29,7 +29,7 @@ class HeartbeatUptimeView(APIView):
 
     @extend_schema(operation_id="heartbeats_uptime", parameters=serializers.PARAMETERS, responses=serializers.UptimeAnswer)
     def get(self, request: Request, id: UUID) -> Response:  # noqa: A002  (a name in the route)
-        """Uptime by time: up from the first ping on, but for incidents and pauses."""
+        """Uptime by time: up from the first ping on, but for incidents, pauses and silence that we could not judge."""
         return _answer(request, MonitorKind.HEARTBEAT, id)
 
 
