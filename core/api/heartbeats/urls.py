@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from core.api.heartbeats.changes import ChangeViews
 from core.api.heartbeats.statistics_views import StatisticsView
 from core.api.heartbeats.views import HeartbeatViews, PingBodyByIdView, PingBodyView, PingViews, PreviewView
 from core.api.uptime.views import HeartbeatUptimeView
@@ -15,6 +16,7 @@ urlpatterns = [
     path("<uuid:id>/mute/", HeartbeatViews.as_view({"post": "mute", "delete": "unmute"})),
     path("<uuid:id>/expected/", HeartbeatViews.as_view({"get": "expected"})),
     path("<uuid:id>/uptime/", HeartbeatUptimeView.as_view()),
+    path("<uuid:id>/changes/", ChangeViews.as_view({"get": "list"})),
     path("<uuid:id>/pings/", PingViews.as_view({"get": "list"})),
     path("<uuid:id>/pings/<int:sequence>/body/", PingBodyView.as_view()),
     path("<uuid:id>/pings/<uuid:ping_id>/body/", PingBodyByIdView.as_view()),

@@ -25,6 +25,7 @@ from core.api.pagination import Key, NewestFirstByDay, read_number, read_time
 from core.api.permissions import MayLook
 from core.api.problems import FieldError
 from core.api.views import WorkspaceViews, parsed
+from core.contracts.slugs import SLUG_LIMIT
 
 COUNT = OpenApiParameter(
     "count",
@@ -36,6 +37,7 @@ COUNT = OpenApiParameter(
 class HeartbeatFilters(MonitorFilters):
     """Filters of the list of heartbeats."""
 
+    slug = filters.CharFilter(max_length=SLUG_LIMIT)
     state = filters.ChoiceFilter(field_name="state_now", choices=[(state, state) for state in selectors.HEARTBEAT_STATES])
 
 

@@ -264,3 +264,18 @@ class Ping(models.Model):
     class Meta:
         managed = False
         db_table = "ping"
+
+
+class HeartbeatChange(models.Model):
+    """When a heartbeat became what: a view over incidents, pauses and silence that nobody could judge."""
+
+    pk = models.CompositePrimaryKey("monitor_id", "at", "rank")
+    monitor_id = models.BigIntegerField()
+    at = models.DateTimeField()
+    rank = models.IntegerField()
+    change = models.CharField(max_length=7)
+    incident_id = models.UUIDField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "heartbeat_change"
