@@ -11,6 +11,7 @@ from lambdas.ping.request import Query, plain
 
 CREATE: Final = "create"
 NAMES: Final = ("period", "grace", "tags", "schedule", "tz")
+KNOWN: Final = frozenset({CREATE, "rid", *NAMES})
 YEAR_S: Final = 365 * 86_400
 TAGS: Final = 20
 TAG_LENGTH: Final = 50
@@ -40,6 +41,16 @@ def wanted(query: Query) -> bool:
     return query.get(CREATE) == ["1"]
 
 
+def refuse_another_word(query: Query) -> None:
+    """Where nothing is created although `create` is there, whoever wrote it should hear why.
+
+    Raises:
+        BadRequest: it says something else than 1.
+    """
+    if CREATE in query:
+        raise BadRequest("create must be 1, given once")
+
+
 def given(query: Query) -> bool:
     """Whether there are any options."""
     return any(name in query for name in NAMES)
@@ -51,6 +62,8 @@ def read(query: Query, slug: str, now: datetime) -> Options:
     Raises:
         BadRequest: one is not usable; the message names it.
     """
+    if strangers := sorted(query.keys() - KNOWN):
+        raise BadRequest(f"{plain(strangers[0])[:40]!r} is no option of create; known: {', '.join(NAMES)}")
     values = {name: _single(query, name) for name in NAMES}
     if values["schedule"] is not None and values["period"] is not None:
         raise BadRequest("schedule and period cannot be given together")

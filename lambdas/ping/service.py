@@ -93,6 +93,7 @@ class PingService:
                 warnings = [IGNORED_OPTIONS] if creates and options.given(asked) else []
                 return self._recorder.record(found.heartbeat_id, ping), False, warnings
             if not creates:
+                options.refuse_another_word(asked)
                 raise UnknownHeartbeat(address.slug)
             recorded = self._creator.create(found, options.read(asked, address.slug, _at(ping.pinged_at)), ping, attempt)
             if recorded:

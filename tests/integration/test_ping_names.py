@@ -119,6 +119,9 @@ def test_eight_first_pings_at_once_create_one_heartbeat(aws: AwsStandIn, app: An
         ({"tags": [",".join(map(str, range(21)))]}, "tags"),
         ({"tags": ["x" * 51]}, "tags"),
         ({"period": ["60"], "schedule": ["0 3 * * *"]}, "schedule"),
+        ({"priod": ["60"]}, "'priod' is no option"),
+        ({"create": ["true"]}, "create must be 1"),
+        ({"create": ["1", "1"]}, "create must be 1"),
     ],
 )
 def test_bad_options_create_nothing_and_are_named(app: Any, key: str, query: dict[str, list[str]], culprit: str) -> None:
