@@ -50,7 +50,7 @@ def example(document: Path, words: list[str]) -> Example | None:
         return None
     body = json.loads(words[words.index("-d") + 1]) if "-d" in words else None
     method = words[words.index("-X") + 1] if "-X" in words else "GET" if body is None else "POST"
-    route = re.sub(r"(?<=/)(?:THE-ID|[0-9a-f-]{36})(?=/)", "{}", path.partition("?")[0])
+    route = re.sub(r"(?<=/)(?:THE-ID|[0-9a-f-]{36})(?=/)|(?<=by-slug/)[^/]+", "{}", path.partition("?")[0])
     return Example(str(document.relative_to(ROOT)), method, f"/api/v1/{route}", body)
 
 

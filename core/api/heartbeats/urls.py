@@ -10,6 +10,7 @@ from core.api.uptime.views import HeartbeatUptimeView
 urlpatterns = [
     path("", HeartbeatViews.as_view({"get": "list", "post": "create"})),
     path("preview/", PreviewView.as_view()),
+    path("by-slug/<str:slug>/", HeartbeatViews.as_view({"get": "by_slug", "put": "put"})),
     path("<uuid:id>/", HeartbeatViews.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})),
     path("<uuid:id>/pause/", HeartbeatViews.as_view({"post": "pause"})),
     path("<uuid:id>/resume/", HeartbeatViews.as_view({"post": "resume"})),

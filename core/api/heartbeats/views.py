@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
@@ -17,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.api.auth import access_of
-from core.api.heartbeats import expected, selectors, serializers, services
+from core.api.heartbeats import by_slug, expected, selectors, serializers, services
 from core.api.monitors.filters import MonitorFilters
 from core.api.monitors.models import Monitor, Ping
 from core.api.monitors.mutes import MuteRequest, monitor_mute, monitor_unmute
@@ -25,7 +26,7 @@ from core.api.pagination import Key, NewestFirstByDay, read_number, read_time
 from core.api.permissions import MayLook
 from core.api.problems import FieldError
 from core.api.views import WorkspaceViews, parsed
-from core.contracts.slugs import SLUG_LIMIT
+from core.contracts.slugs import SLUG_LIMIT, SLUG_RULE, is_slug
 
 COUNT = OpenApiParameter(
     "count",
@@ -77,6 +78,32 @@ class HeartbeatViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, Workspace
         changes = parsed(serializers.HeartbeatRequest, request, partial=True)
         services.heartbeat_update(monitor=monitor, changes=changes, now=timezone.now())
         return self.answer(monitor)
+
+    @extend_schema(responses=serializers.HeartbeatAnswer, operation_id="heartbeats_by_slug")
+    def by_slug(self, _request: Request, slug: str) -> Response:
+        """The heartbeat with this slug."""
+        return Response(self.get_serializer(get_object_or_404(self.get_queryset(), slug=slug)).data)
+
+    @extend_schema(
+        request=serializers.HeartbeatRequest,
+        responses={200: serializers.HeartbeatAnswer, 201: serializers.HeartbeatAnswer},
+        operation_id="heartbeats_put",
+    )
+    def put(self, request: Request, slug: str) -> Response:
+        """Have a heartbeat with this slug: created, or changed in what is given. Calling again changes nothing."""
+        if not is_slug(slug):
+            raise FieldError("slug", "invalid", SLUG_RULE)
+        changes = parsed(serializers.HeartbeatRequest, request, partial=True)
+        if changes.get("slug", slug) != slug:
+            raise FieldError("slug", "contradiction", "is another one than in the address")
+        monitor, created = by_slug.heartbeat_put(
+            workspace=self.workspace,
+            slug=slug,
+            changes=changes,
+            whole=lambda: parsed(serializers.HeartbeatRequest, request),
+            now=timezone.now(),
+        )
+        return self.answer(monitor, status.HTTP_201_CREATED if created else status.HTTP_200_OK)
 
     def destroy(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
         """Stop watching, and delete incidents and history. Its ping URL answers 404 from then on."""
