@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Case, CharField, DateTimeField, F, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, DateTimeField, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.shortcuts import get_object_or_404
 
 from core.api import edge
 from core.api.accounts.models import Workspace
-from core.api.monitors.models import Monitor, MonitorKind, Ping
+from core.api.monitors.models import HeartbeatUnknown, Monitor, MonitorKind, Ping
 from core.domain.outcomes import MonitorState
 
 HEARTBEAT_STATES: Final = ("new", "up", "late", "down", "paused", "running")
@@ -18,7 +18,8 @@ HEARTBEAT_STATES: Final = ("new", "up", "late", "down", "paused", "running")
 def heartbeat_list(*, workspace: Workspace, now: datetime) -> QuerySet[Monitor]:
     """The heartbeats of a workspace with settings and state.
 
-    `state_now` is what is true at `now`, of which only new, up and down are stored; `asked_at` is `now` itself.
+    `state_now` is what is true at `now`, of which only new, up and down are stored; `asked_at` is `now` itself. `unknown_since` is there
+    while nothing is known of one that was up.
     """
     heartbeats = Monitor.objects.select_related("heartbeat", "heartbeat_state")
     has_runs = Q(heartbeat_state__runs__isnull=False) & ~Q(heartbeat_state__runs__open={})
@@ -30,7 +31,17 @@ def heartbeat_list(*, workspace: Workspace, now: datetime) -> QuerySet[Monitor]:
         default=F("heartbeat_state__state"),
         output_field=CharField(),
     )
-    heartbeats = heartbeats.annotate(state_now=state_now, asked_at=Value(now, output_field=DateTimeField()))
+    since = HeartbeatUnknown.objects.filter(monitor_id=OuterRef("id"), since__gt=OuterRef("heartbeat_state__last_ping_at"))
+    unknown_since = Case(
+        When(
+            paused_at__isnull=True,
+            heartbeat_state__state=MonitorState.UP,
+            then=Subquery(since.order_by("-since").values("since")[:1]),
+        ),
+        output_field=DateTimeField(),
+    )
+    asked_at = Value(now, output_field=DateTimeField())
+    heartbeats = heartbeats.annotate(state_now=state_now, asked_at=asked_at, unknown_since=unknown_since)
     return heartbeats.filter(workspace=workspace, kind=MonitorKind.HEARTBEAT)
 
 

@@ -160,6 +160,9 @@ class HeartbeatAnswer(MonitorAnswer):
     ping_url = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=HEARTBEAT_STATES, source="state_now")
     state_since = serializers.DateTimeField(source="heartbeat_state.changed_at", allow_null=True)
+    unknown_since = serializers.DateTimeField(
+        allow_null=True, help_text="Since when nothing is known of it, because its ping may have met an outage of ours."
+    )
     last_ping_at = serializers.DateTimeField(source="heartbeat_state.last_ping_at", allow_null=True)
     last_success_at = serializers.DateTimeField(source="heartbeat_state.last_success_at", allow_null=True)
     last_fail_at = serializers.DateTimeField(source="heartbeat_state.last_fail_at", allow_null=True)

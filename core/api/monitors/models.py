@@ -266,6 +266,18 @@ class Ping(models.Model):
         db_table = "ping"
 
 
+class HeartbeatUnknown(models.Model):
+    """A deadline that passed in a silence which proves nothing; from it on nothing is known until the next ping."""
+
+    pk = models.CompositePrimaryKey("monitor_id", "since")
+    monitor_id = models.BigIntegerField()
+    since = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "heartbeat_unknown"
+
+
 class HeartbeatChange(models.Model):
     """When a heartbeat became what: a view over incidents, pauses and silence that nobody could judge."""
 

@@ -10,7 +10,7 @@ from core.adapters.store import unknown_silence
 from core.api.monitors.models import Monitor
 from tests.integration.api.calls import fields, problem
 from tests.integration.api.conftest import Caller
-from tests.integration.api.test_heartbeats import create
+from tests.integration.api.test_heartbeats import create, set_up
 from tests.integration.api.test_incidents import incident_of
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -69,6 +69,20 @@ def test_filters(alice: Caller, beat: Monitor) -> None:
     assert listed(alice, beat, since=at(10).isoformat(), until=at(20).isoformat()) == [("unknown", at(10))]
     answer = alice.client.get(f"/api/v1/heartbeats/{beat.uid}/changes/", {"change": "late"})
     assert fields(answer) == {"change": "invalid_choice"}
+
+
+def test_a_heartbeat_says_since_when_nothing_is_known_of_it(alice: Caller) -> None:
+    beat = create(alice)
+    address = f"/api/v1/heartbeats/{beat['id']}/"
+    assert beat["unknown_since"] is None
+    set_up(beat, at(0))
+    monitor = Monitor.objects.get(uid=beat["id"])
+    unknown_silence.note(connection.connection, [(monitor.id, at(-60)), (monitor.id, at(61)), (monitor.id, at(122))])
+    assert alice.client.get(address).json()["unknown_since"] == "2026-11-23T14:02:00Z"
+    set_up(beat, at(122))
+    assert alice.client.get(address).json()["unknown_since"] is None, "it has pinged since"
+    set_up(beat, at(0), state="down")
+    assert alice.client.get(address).json()["unknown_since"] is None, "that it is down is known"
 
 
 def test_others_find_nothing(bob: Caller, beat: Monitor) -> None:

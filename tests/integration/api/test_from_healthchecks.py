@@ -108,4 +108,4 @@ def test_a_project_moves_in_and_saying_it_again_changes_nothing() -> None:
         "Europe/Riga",
         False,
     )
-    assert found["words"].heartbeat.filters["fail"] == ["ERROR"]
+    assert (found["words"].heartbeat.filters or {}).get("fail") == ["ERROR"]
