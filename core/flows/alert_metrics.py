@@ -7,10 +7,8 @@ from core import metrics
 from core.domain.delivery import Count
 
 
-def count(change: Count | None) -> None:
-    """Move the metrics of alerts; None (nothing new) moves nothing."""
-    if change is None:
-        return
+def count(change: Count) -> None:
+    """Move the metrics of alerts."""
     labels = {"alert_type": change.alert_type, "channel": change.channel_kind}
     if change.sent:
         metrics.ALERTS_SENT.labels(**labels, status=change.sent).inc()

@@ -3,16 +3,17 @@
 Invariant: a delivery ends in one of its final states or is requested again when its receipt is overdue.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from core.adapters.database import Connection, Pool
 from core.adapters.event_bus import EventBus
 from core.adapters.store import deliveries as delivery_store
 from core.adapters.store import outbox
-from core.adapters.store.deliveries import OverdueDelivery
+from core.adapters.store.deliveries import ChangedDelivery, OverdueDelivery, StoredDelivery
 from core.adapters.store.outbox import OutboxEvent
 from core.contracts import events
 from core.domain import delivery as rules
@@ -36,7 +37,7 @@ class Rerequested:
 
 
 def relay_outbox(pool: Pool, bus: EventBus, limit: int = 100) -> int:
-    """Publish waiting events, oldest first, `limit` in each transaction; returns how many the bus took.
+    """Publish waiting events, requests for messages first, `limit` in each transaction; returns how many the bus took.
 
     What the bus does not take stays for the next relay. An event is published again only where we die between the bus and the
     commit; its consumers know it by its `event_id`.
@@ -44,7 +45,7 @@ def relay_outbox(pool: Pool, bus: EventBus, limit: int = 100) -> int:
     relayed = 0
     while True:
         with pool.connection() as connection, connection.transaction():
-            waiting = outbox.lock_oldest(connection, limit)
+            waiting = outbox.lock_next(connection, limit)
             accepted = bus.publish([stored.event for stored in waiting]) if waiting else []
             taken = [stored.id for stored, done in zip(waiting, accepted, strict=True) if done]
             outbox.delete(connection, taken)
@@ -57,15 +58,17 @@ def rerequest_overdue(connection: Connection, now: datetime, receipt_timeout: ti
     """Ask again for every delivery whose receipt is overdue, with the channel's current configuration. One transaction."""
     requests: list[OutboxEvent] = []
     given_up: list[Count] = []
+    changed: list[ChangedDelivery] = []
     with connection.transaction():
         for overdue in delivery_store.lock_overdue(connection, now, SWEEP_LIMIT):
             change = _ask_again(overdue, now, receipt_timeout)
-            delivery_store.save(connection, overdue.id, change.delivery, overdue.channel.config_version)
+            changed.append(ChangedDelivery(overdue.id, overdue.channel.config_version, change.delivery))
             if change.count.sent:
                 given_up.append(change.count)
                 log.error("delivery.given_up", delivery_id=str(overdue.id), error=change.delivery.error)
             else:
                 requests.append(request_event(overdue.id, change.delivery.generation, overdue.alert, overdue.channel, now))
+        delivery_store.save_many(connection, changed)
         outbox.insert(connection, requests, now)
     return Rerequested(len(requests), tuple(given_up))
 
@@ -90,15 +93,17 @@ def sweep(
     return again.given_up
 
 
-def apply_receipt(
-    connection: Connection, detail_type: str, detail: str | bytes, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT
-) -> Count | None:
-    """Write a receipt into its delivery. One transaction; a receipt that is known already changes and counts nothing.
+def apply_receipts(
+    connection: Connection,
+    receipts: Sequence[tuple[str, str | bytes]],
+    now: datetime,
+    receipt_timeout: timedelta = RECEIPT_TIMEOUT,
+) -> list[Count]:
+    """Write receipts into their deliveries, in their order. One transaction; what is known already changes and counts nothing.
 
     Args:
         connection: outside a transaction, or inside the caller's.
-        detail_type: `AlertDelivered` or `AlertFailed`.
-        detail: the event's `detail` as JSON.
+        receipts: the type (`AlertDelivered` or `AlertFailed`) and the `detail` as JSON of each event.
         now: when a channel counts as disabled.
         receipt_timeout: as for `route_alert`.
 
@@ -106,25 +111,40 @@ def apply_receipt(
         What to count once it is committed (`core.flows.alert_metrics.count`).
 
     Raises:
-        msgspec.DecodeError: not a receipt.
-        ValueError: another `detail_type`.
+        msgspec.DecodeError: one is not a receipt.
+        ValueError: another type.
     """
-    receipt = _decode_receipt(detail_type, detail)
+    decoded = [_decode_receipt(*receipt) for receipt in receipts]
+    counts: list[Count] = []
+    changed: dict[UUID, ChangedDelivery] = {}
+    lost: list[tuple[StoredDelivery, str]] = []
     with connection.transaction():
-        stored = delivery_store.lock(connection, receipt.delivery_id)
-        if stored is None:
-            log.info("receipt.unknown_delivery", delivery_id=str(receipt.delivery_id))
-            return None
-        if isinstance(receipt, events.AlertDelivered):
-            change = rules.delivered(stored.delivery, receipt, stored.changed_at)
-        else:
-            change = rules.failed(stored.delivery, receipt, receipt_timeout)
-        if change is None:
-            return None
-        delivery_store.save(connection, stored.id, change.delivery, stored.config_version)
-        if change.disable_reason:
-            disable_channel(connection, stored.channel_id, stored.config_version, change.disable_reason, now)
-    return change.count
+        locked = delivery_store.lock_many(connection, {receipt.delivery_id for receipt in decoded})
+        for receipt in decoded:
+            stored = locked.get(receipt.delivery_id)
+            if stored is None:
+                log.info("receipt.unknown_delivery", delivery_id=str(receipt.delivery_id))
+                continue
+            change = _after(stored, receipt, receipt_timeout)
+            if change is None:
+                continue
+            locked[stored.id] = replace(stored, delivery=change.delivery)
+            changed[stored.id] = ChangedDelivery(stored.id, stored.config_version, change.delivery)
+            counts.append(change.count)
+            if change.disable_reason:
+                lost.append((stored, change.disable_reason))
+        delivery_store.save_many(connection, list(changed.values()))
+        for stored, reason in sorted(lost, key=lambda found: found[0].channel_id):
+            disable_channel(connection, stored.channel_id, stored.config_version, reason, now)
+    return counts
+
+
+def _after(
+    stored: StoredDelivery, receipt: events.AlertDelivered | events.AlertFailed, receipt_timeout: timedelta
+) -> rules.Change | None:
+    if isinstance(receipt, events.AlertDelivered):
+        return rules.delivered(stored.delivery, receipt, stored.changed_at)
+    return rules.failed(stored.delivery, receipt, receipt_timeout)
 
 
 def _decode_receipt(detail_type: str, detail: str | bytes) -> events.AlertDelivered | events.AlertFailed:

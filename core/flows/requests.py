@@ -27,15 +27,16 @@ RECEIPT_TIMEOUT: Final = timedelta(minutes=5)
 
 
 def request_messages(connection: Connection, alerts: Sequence[StoredAlert], now: datetime, receipt_timeout: timedelta) -> None:
-    """One delivery and one request for each alert and channel; the alerts are of one workspace. The caller commits."""
+    """One delivery and one request for each alert and channel of its workspace. The caller commits."""
     if not alerts:
         return
-    channels = {channel.id: channel for channel in alert_store.lock_channels(connection, alerts[0].workspace_id)}
-    enabled = [channel.id for channel in channels.values() if not channel.disabled]
+    channels_of = alert_store.lock_channels(connection, {alert.workspace_id for alert in alerts})
     due = rules.receipt_due(now, 1, receipt_timeout)
     new: list[NewDelivery] = []
     requests: list[OutboxEvent] = []
     for alert in alerts:
+        channels = {channel.id: channel for channel in channels_of[alert.workspace_id]}
+        enabled = [channel.id for channel in channels.values() if not channel.disabled]
         told = [channels[uid] for uid in rules.route(enabled, alert.only_channel_id) if uid in channels]
         if not told:
             log.warning("alert.no_channels", alert_id=str(alert.id), workspace_id=str(alert.workspace_id))

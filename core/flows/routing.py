@@ -2,11 +2,15 @@
 
 Invariants: an alert is routed once, in one transaction with its deliveries; the alerts of one monitor are decided in their order, under the
 lock of its row; an alert that is held has a time at which the sweep decides again, so no task that dies can silence it.
+
+Alerts of many monitors share a transaction and its statements, as far as nobody else holds their monitors: whoever holds many rows must not
+wait for another. What is left over, for whatever reason, is routed alone.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import Final
 from uuid import UUID
 
@@ -38,9 +42,15 @@ ROUTING_GRACE: Final = timedelta(seconds=2)
 """How long a committed alert may wait for its task before the sweep routes it."""
 
 SWEEP_LIMIT: Final = 500
+TOGETHER: Final = 100
+"""Alerts of one transaction: what it locks must be free again soon."""
+
 FLAPPING: Final = "flapping"
 TICK: Final = timedelta(microseconds=1)
-"""Between the alerts that one transaction decides: the latest of them is what people heard last."""
+"""Between the alerts of a monitor that one transaction decides: the latest of them is what people heard last."""
+
+UNROUTABLE: Final = (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError)
+"""What is wrong with the alert itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +62,29 @@ class Verdict:
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What was decided about one monitor. `came_up`: it is up, and others depend on it."""
+
+    monitor_id: int
+    verdicts: Sequence[Verdict]
+    first_at: datetime
+    came_up: bool
+
+
 def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> bool:
     """Decide about an alert, and about all of its monitor that wait with it. An alert that has been routed is left alone.
 
     Returns whether websites were made due by it.
     """
-    verdicts: list[Verdict] = []
-    came_up = False
     with connection.transaction():
         monitor_id = store.lock_monitor(connection, alert_id)
         if monitor_id is None:
             alert = store.claim_for_routing(connection, alert_id, now)
             request_messages(connection, [alert] if alert else [], now, receipt_timeout)
-        elif undecided := store.lock_undecided(connection, monitor_id):
-            seen = _situation(connection, monitor_id, undecided)
-            verdicts = _decide(connection, monitor_id, undecided, seen, now)
-            _act(connection, monitor_id, verdicts, now, first_at=_after(seen.heard_at, now), receipt_timeout=receipt_timeout)
-            came_up = seen.has_dependants and not undecided[-1][1].went_down
-    count_held(_newly_kept(verdicts))
-    return monitor_id is not None and _have_relatives_checked(connection, monitor_id, verdicts, now, came_up=came_up)
+            return False
+        routed = _route_monitors(connection, [monitor_id], now, receipt_timeout)
+    return _follow_up(connection, routed, now)
 
 
 def route_alerts(
@@ -80,22 +94,45 @@ def route_alerts(
     receipt_timeout: timedelta = RECEIPT_TIMEOUT,
     look_soon: Callable[[], object] = lambda: None,
 ) -> int:
-    """Route alerts; returns how many. Each is a transaction of its own: one that cannot be routed is logged, the others go on.
+    """Route alerts; returns how many. One that cannot be routed is logged, the others go on.
 
     `look_soon` is called once websites were made due.
     """
     routed = 0
     made_due = False
-    for alert_id in alert_ids:
-        try:
-            made_due |= route_alert(connection, alert_id, now, receipt_timeout)
-        except (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError):
-            log.exception("alert.not_routable", alert_id=str(alert_id))
-        else:
-            routed += 1
+    for batch in batched(alert_ids, TOGETHER, strict=False):
+        together, due = _route_together(connection, batch, now, receipt_timeout)
+        routed += len(together)
+        made_due |= due
+        for alert_id in (left for left in batch if left not in together):
+            try:
+                made_due |= route_alert(connection, alert_id, now, receipt_timeout)
+            except UNROUTABLE:
+                log.exception("alert.not_routable", alert_id=str(alert_id))
+            else:
+                routed += 1
     if made_due:
         look_soon()
     return routed
+
+
+def _route_together(
+    connection: Connection, alert_ids: Sequence[UUID], now: datetime, receipt_timeout: timedelta
+) -> tuple[set[UUID], bool]:
+    """Route those of the alerts that are about changes of monitors that nobody holds: which, and whether websites were made due.
+
+    None of them where one cannot be routed: which one, a transaction for each will tell.
+    """
+    if len(alert_ids) == 1:
+        return set(), False
+    try:
+        with connection.transaction():
+            monitors = store.lock_free_monitors(connection, alert_ids)
+            routed = _route_monitors(connection, sorted(set(monitors.values())), now, receipt_timeout)
+    except UNROUTABLE as error:
+        log.warning("alerts.not_routable_together", alerts=len(alert_ids), error=str(error))
+        return set(), False
+    return set(monitors), _follow_up(connection, routed, now)
 
 
 def route_waiting(
@@ -110,8 +147,24 @@ def route_waiting(
     return route_alerts(connection, waiting, now, receipt_timeout, look_soon)
 
 
-def _situation(connection: Connection, monitor_id: int, undecided: Sequence[tuple[StoredAlert, Change]]) -> Situation:
-    return situations.situation(connection, monitor_id, min(change.at for _, change in undecided) - FLAP_WITHIN)
+def _route_monitors(
+    connection: Connection, monitor_ids: Sequence[int], now: datetime, receipt_timeout: timedelta
+) -> list[Routed]:
+    """Decide about all that is undecided of monitors whose rows are locked, and write it down."""
+    undecided = store.lock_undecided(connection, monitor_ids)
+    since = {monitor_id: min(change.at for _, change in waiting) - FLAP_WITHIN for monitor_id, waiting in undecided.items()}
+    seen = situations.situations(connection, since)
+    routed = [
+        Routed(
+            monitor_id,
+            _decide(connection, monitor_id, waiting, seen[monitor_id], now),
+            _after(seen[monitor_id].heard_at, now),
+            came_up=seen[monitor_id].has_dependants and not waiting[-1][1].went_down,
+        )
+        for monitor_id, waiting in undecided.items()
+    ]
+    _act(connection, routed, now, receipt_timeout)
+    return routed
 
 
 def _decide(
@@ -139,29 +192,22 @@ def _windows(connection: Connection, monitor_id: int, changes: Sequence[Change],
     return [window for _, window in window_store.of_monitor(connection, monitor_id, Span(earliest, now + TICK))]
 
 
-def _act(
-    connection: Connection,
-    monitor_id: int,
-    verdicts: Sequence[Verdict],
-    now: datetime,
-    *,
-    first_at: datetime,
-    receipt_timeout: timedelta,
-) -> None:
-    """Write down what was decided, and request the messages that follow, in the order of the changes."""
+def _act(connection: Connection, routed: Sequence[Routed], now: datetime, receipt_timeout: timedelta) -> None:
+    """Write down what was decided, and request the messages that follow, in the order of each monitor's changes."""
     told: list[StoredAlert] = []
     saved: list[Saved] = []
-    for number, verdict in enumerate(verdicts):
-        alert, decision, routed_at = verdict.alert, verdict.decision, first_at + number * TICK
-        saved.append(_saved(verdict, routed_at))
-        if isinstance(decision, Send):
-            told.append(replace(alert, facts=saved[-1].facts or alert.facts))
-            continue
-        if decision.flapping:
-            told.append(_insert_flapping_notice(connection, monitor_id, verdict, now))
-            saved.append(Saved(told[-1].id, routed_at))
-        if decision.cause and alert.incident_id:
-            store.note_cause(connection, alert.incident_id, decision.cause)
+    for of_monitor in routed:
+        for number, verdict in enumerate(of_monitor.verdicts):
+            alert, decision, routed_at = verdict.alert, verdict.decision, of_monitor.first_at + number * TICK
+            saved.append(_saved(verdict, routed_at))
+            if isinstance(decision, Send):
+                told.append(replace(alert, facts=saved[-1].facts or alert.facts))
+                continue
+            if decision.flapping:
+                told.append(_insert_flapping_notice(connection, of_monitor.monitor_id, verdict, now))
+                saved.append(Saved(told[-1].id, routed_at))
+            if decision.cause and alert.incident_id:
+                store.note_cause(connection, alert.incident_id, decision.cause)
     store.save(connection, saved)
     request_messages(connection, told, now, receipt_timeout)
 
@@ -199,21 +245,26 @@ def _newly_kept(verdicts: Sequence[Verdict]) -> Iterator[tuple[UUID, AlertType]]
             yield monitor.id, verdict.alert.alert_type
 
 
-def _have_relatives_checked(
-    connection: Connection, monitor_id: int, verdicts: Sequence[Verdict], now: datetime, *, came_up: bool
-) -> bool:
+def _follow_up(connection: Connection, routed: Sequence[Routed], now: datetime) -> bool:
+    """Count what was kept, and have the relatives of these monitors checked; whether there was anything to look at."""
+    count_held(kept for of_monitor in routed for kept in _newly_kept(of_monitor.verdicts))
+    made_due = [_have_relatives_checked(connection, of_monitor, now) for of_monitor in routed]
+    return any(made_due)
+
+
+def _have_relatives_checked(connection: Connection, routed: Routed, now: datetime) -> bool:
     """Ask the parent of a monitor that went down; look at what depends on one that came up, and decide again about what was held.
 
     Returns whether there was anything to look at. In transactions of their own, because states are locked before alerts everywhere.
     What a crash loses here, the time of each hold makes up for.
     """
-    asks_parent = any(isinstance(verdict.decision, Hold) and verdict.decision.ask_parent for verdict in verdicts)
+    asks_parent = any(isinstance(verdict.decision, Hold) and verdict.decision.ask_parent for verdict in routed.verdicts)
     if asks_parent:
         with connection.transaction():
-            situations.check_parent(connection, monitor_id, now)
-    if came_up:
+            situations.check_parent(connection, routed.monitor_id, now)
+    if routed.came_up:
         with connection.transaction():
-            situations.check_dependants(connection, monitor_id, now)
+            situations.check_dependants(connection, routed.monitor_id, now)
         with connection.transaction():
-            situations.decide_dependants(connection, monitor_id, now)
-    return asks_parent or came_up
+            situations.decide_dependants(connection, routed.monitor_id, now)
+    return asks_parent or routed.came_up

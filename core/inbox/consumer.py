@@ -16,6 +16,9 @@ BATCH: Final = 100
 POLL_S: Final = 2
 """How long a poll waits for messages, and so how long a stop may take."""
 LINGER_S: Final = 0.2
+RECEIPTS_REST_S: Final = 0.2
+"""Nobody waits for a receipt."""
+
 OUTAGES: Final = (psycopg.OperationalError, PoolTimeout)
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
@@ -40,21 +43,27 @@ class Queue(Protocol):
 class Consumer:
     """Receives from `queue` until `stopping`; `handle` stores a batch and may be given the same message again.
 
+    After each batch it rests for `rest_s`: what comes meanwhile is one batch, which costs hardly more than one message.
+
     `handle` raises an error of `OUTAGES` when PostgreSQL cannot be used, and any other one when a message of the batch cannot be
     handled: then each message is tried alone, and the poison is left to the queue's redrive policy while the others go on.
     """
 
-    def __init__(self, queue: Queue, handle: Callable[[Sequence[Message]], None], stopping: threading.Event) -> None:
+    def __init__(
+        self, queue: Queue, handle: Callable[[Sequence[Message]], None], stopping: threading.Event, *, rest_s: float = 0.0
+    ) -> None:
         self._queue = queue
         self._handle = handle
         self._stopping = stopping
+        self._rest_s = rest_s
 
     def run(self) -> None:
         """Consume until told to stop. What was received before is finished."""
         failures = 0
         while not self._stopping.is_set():
             try:
-                self.turn()
+                if self.turn() and self._rest_s:
+                    self._stopping.wait(self._rest_s)
                 failures = 0
             except QueueUnreachable as error:
                 failures += 1
@@ -65,8 +74,8 @@ class Consumer:
                 log.exception("inbox.turn_failed", queue=self._queue.name)
                 self._pause(failures)
 
-    def turn(self) -> None:
-        """One batch: receive, handle, delete what is done.
+    def turn(self) -> bool:
+        """One batch: receive, handle, delete what is done. Whether anything was received.
 
         Raises:
             QueueUnreachable: nothing was received.
@@ -74,6 +83,7 @@ class Consumer:
         messages = self._queue.receive(limit=BATCH, wait_s=POLL_S, linger_s=LINGER_S)
         if messages:
             self._queue.delete(self._handled(messages))
+        return bool(messages)
 
     def _handled(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Those of the messages that are done."""

@@ -13,7 +13,7 @@ from core.adapters.queues import Message
 from core.contracts.events import Detail, HeartbeatPinged, decode
 from core.domain.mail_feedback import MailEvent, unreachable
 from core.flows import alert_metrics
-from core.flows.alerts import apply_receipt
+from core.flows.alerts import apply_receipts
 from core.flows.dead_channels import disable_channel
 from core.flows.heartbeat_metrics import HeartbeatSeries
 from core.flows.heartbeats import apply_pings
@@ -97,20 +97,19 @@ class ReceiptHandler:
         self._receipt_timeout = receipt_timeout
 
     def __call__(self, messages: Sequence[Message]) -> None:
-        """A transaction for each receipt; one that was written before changes and counts nothing.
+        """One transaction for the whole batch; a receipt that was written before changes and counts nothing.
 
         Raises:
             msgspec.DecodeError: one is no receipt.
             ValueError: as above.
-            psycopg.Error: that receipt, and those after it, were not written.
+            psycopg.Error: nothing was written.
         """
-        for message in messages:
-            envelope = msgspec.json.decode(message.body, type=Envelope)
-            with self._pool.connection(CONNECTION_TIMEOUT_S) as connection:
-                change = apply_receipt(
-                    connection, envelope.detail_type, bytes(envelope.detail), datetime.now(UTC), self._receipt_timeout
-                )
-            alert_metrics.count(change)
+        envelopes = [msgspec.json.decode(message.body, type=Envelope) for message in messages]
+        receipts = [(envelope.detail_type, bytes(envelope.detail)) for envelope in envelopes]
+        with self._pool.connection(CONNECTION_TIMEOUT_S) as connection:
+            counts = apply_receipts(connection, receipts, datetime.now(UTC), self._receipt_timeout)
+        for count in counts:
+            alert_metrics.count(count)
 
 
 class MailEventHandler:

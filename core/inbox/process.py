@@ -12,7 +12,7 @@ from core.adapters.queues import SqsQueue, sqs_client
 from core.adapters.task_queue import TaskQueue
 from core.contracts.names import Names
 from core.flows.heartbeat_metrics import HeartbeatSeries
-from core.inbox.consumer import Consumer
+from core.inbox.consumer import RECEIPTS_REST_S, Consumer
 from core.inbox.handlers import Handler, MailEventHandler, PingHandler, ReceiptHandler
 from core.inbox.settings import InboxSettings
 from core.logs import get_logger
@@ -50,12 +50,15 @@ def _consumers(settings: InboxSettings, stopping: threading.Event, pool: Any, ta
     pings = PingHandler(pool, HeartbeatTable(names, settings.region), tasks, HeartbeatSeries())
     receipts = ReceiptHandler(pool, settings.receipt_timeout)
     threads = []
-    queues: list[tuple[str, Handler]] = [(names.pings_queue, pings), (names.receipts_queue, receipts)]
+    queues: list[tuple[str, Handler, float]] = [
+        (names.pings_queue, pings, 0.0),
+        (names.receipts_queue, receipts, RECEIPTS_REST_S),
+    ]
     if settings.mail_events:
-        queues.append((names.mail_events_queue, MailEventHandler(pool, tasks)))
-    for queue, handle in queues:
+        queues.append((names.mail_events_queue, MailEventHandler(pool, tasks), 0.0))
+    for queue, handle, rest_s in queues:
         for number in range(settings.threads):
-            consumer = Consumer(SqsQueue(client, queue), handle, stopping)
+            consumer = Consumer(SqsQueue(client, queue), handle, stopping, rest_s=rest_s)
             threads.append(threading.Thread(target=consumer.run, name=f"{queue}-{number}", daemon=True))
     for thread in threads:
         thread.start()

@@ -98,6 +98,11 @@ def receipt(row: dict[str, Any], **changes: Any) -> tuple[str, str]:
     return type(data).__name__, events.encode(metadata, data)
 
 
+def apply(connection: psycopg.Connection, *receipts: tuple[str, str]) -> None:
+    for count in alerts.apply_receipts(connection, receipts, NOW):
+        alert_metrics.count(count)
+
+
 def test_an_alert_becomes_one_request_per_enabled_channel(connection: psycopg.Connection, pool: Pool, bus: FakeBus) -> None:
     monitor, alert_id = outage(connection, channels=2)
     make_channel(connection, monitor.workspace_id, disabled=True)
@@ -178,11 +183,20 @@ def test_a_relay_drains_the_outbox_in_order_and_leaves_what_another_holds(
     example = OutboxEvent("IncidentOpened", event_examples.example(event_examples.DATA[0]))
     outbox.insert(connection, [example] * 25, NOW)
     connection.commit()
-    held = outbox.lock_oldest(connection, 3)
+    held = outbox.lock_next(connection, 3)
     assert alerts.relay_outbox(pool, bus, limit=10) == 22
     connection.rollback()
     assert len(held) == 3
     assert alerts.relay_outbox(pool, bus, limit=10) == 3
+
+
+def test_people_are_told_before_subscribers(connection: psycopg.Connection, pool: Pool, bus: FakeBus) -> None:
+    _, first = outage(connection)
+    _, second = outage(connection)
+    with pool.connection() as router:
+        routing.route_alerts(router, [first, second], NOW)
+    alerts.relay_outbox(pool, bus, limit=3)
+    assert [event.detail_type for event in bus.published] == ["AlertRequested"] * 2 + ["IncidentOpened"] * 2
 
 
 def test_the_sweep_does_what_lost_tasks_left_undone(connection: psycopg.Connection, pool: Pool, bus: FakeBus) -> None:
@@ -245,19 +259,19 @@ def test_receipts_are_applied_once_and_counted(connection: psycopg.Connection, p
     retries = metrics.ALERT_RETRIES.labels(**labels)._value
     before = sent.get(), failures.get(), retries.get()
     for _ in range(2):
-        alert_metrics.count(alerts.apply_receipt(connection, *receipt(row, error="the webhook answered 503"), NOW))
+        apply(connection, receipt(row, error="the webhook answered 503"))
     waiting = delivery(connection)
     assert (waiting["state"], waiting["attempts"], waiting["error"]) == ("requested", 1, "the webhook answered 503")
     assert waiting["retry_at"] == NOW + 11 * SECOND
     assert waiting["receipt_due_at"] == NOW + 11 * SECOND + timedelta(minutes=5)
     for _ in range(2):
-        alert_metrics.count(alerts.apply_receipt(connection, *receipt(row, attempt=2), NOW))
+        apply(connection, receipt(row, attempt=2))
     done = delivery(connection)
     assert (done["state"], done["attempts"], done["error"]) == ("delivered", 2, "")
     assert done["finished_at"] == NOW + SECOND
     assert (sent.get(), failures.get(), retries.get()) == (before[0] + 1, before[1] + 1, before[2] + 1)
     late = receipt(row, error="too late", error_type="permanent", final=True, retry_at=None, disable_channel=True)
-    assert alerts.apply_receipt(connection, *late, NOW) is None
+    assert alerts.apply_receipts(connection, [late], NOW) == []
     assert delivery(connection)["state"] == "delivered"
     assert connection.execute("SELECT disabled_at FROM channel").fetchone() == (None,)
 
@@ -279,19 +293,42 @@ def test_a_gone_target_disables_its_channel_unless_it_was_edited(
         retry_at=None,
         disable_channel=True,
     )
-    alerts.apply_receipt(connection, *gone, NOW)
+    apply(connection, gone)
     assert delivery(connection)["state"] == "failed"
     row = connection.execute("SELECT disabled_at, disabled_reason FROM channel").fetchone()
     assert row == ((None, "") if edited else (NOW, "the webhook answered 410 (2026-11-23 12:00 UTC)"))
 
 
+def test_receipts_of_one_batch_are_one_transaction_in_their_order(
+    connection: psycopg.Connection, pool: Pool, bus: FakeBus
+) -> None:
+    outage(connection, channels=2)
+    alerts.sweep(pool, bus, NOW + 3 * SECOND)
+    with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+        first, second = cursor.execute("SELECT * FROM delivery ORDER BY id").fetchall()
+    connection.commit()
+    unknown = receipt({**first, "id": uuid4()})
+    batch = [receipt(first, error="503"), unknown, receipt(second), receipt(first, attempt=2), receipt(second), receipt(first)]
+    with pytest.raises(ValueError, match="not a receipt"):
+        alerts.apply_receipts(connection, [*batch, ("IncidentOpened", "{}")], NOW)
+    assert delivery(connection)["attempts"] == 0, "a batch is written whole or not at all"
+    counts = alerts.apply_receipts(connection, batch, NOW)
+    assert [(count.sent, count.failed, count.retries) for count in counts] == [
+        (None, "transient", 0),
+        ("delivered", None, 0),
+        ("delivered", None, 1),
+    ]
+    rows = connection.execute("SELECT state, attempts, error, retry_at FROM delivery ORDER BY id").fetchall()
+    assert rows == [("delivered", 2, "", None), ("delivered", 1, "", None)]
+
+
 def test_receipts_of_nothing_and_of_nonsense(connection: psycopg.Connection) -> None:
     unknown = {"id": uuid4(), "generation": 1, "channel_id": uuid4()}
-    assert alerts.apply_receipt(connection, *receipt(unknown), NOW) is None
+    assert alerts.apply_receipts(connection, [receipt(unknown)], NOW) == []
     with pytest.raises(msgspec.DecodeError):
-        alerts.apply_receipt(connection, "AlertDelivered", "{}", NOW)
+        alerts.apply_receipts(connection, [("AlertDelivered", "{}")], NOW)
     with pytest.raises(ValueError, match="not a receipt"):
-        alerts.apply_receipt(connection, "IncidentOpened", "{}", NOW)
+        alerts.apply_receipts(connection, [("IncidentOpened", "{}")], NOW)
 
 
 def test_batches_keep_to_the_limits_of_one_call() -> None:
@@ -328,8 +365,8 @@ def pump(dispatch: Dispatch, connection: psycopg.Connection, receipts: int) -> N
             sqs.delete_message(QueueUrl=dispatch.aws.queue_urls["alerts"], ReceiptHandle=message["ReceiptHandle"])
         for message in sqs.receive_message(QueueUrl=dispatch.aws.queue_urls["receipts"], WaitTimeSeconds=1).get("Messages", []):
             body = json.loads(message["Body"])
-            count = alerts.apply_receipt(connection, body["detail-type"], json.dumps(body["detail"]), datetime.now(UTC))
-            applied += count is not None
+            receipt = body["detail-type"], json.dumps(body["detail"])
+            applied += len(alerts.apply_receipts(connection, [receipt], datetime.now(UTC)))
             sqs.delete_message(QueueUrl=dispatch.aws.queue_urls["receipts"], ReceiptHandle=message["ReceiptHandle"])
 
 

@@ -62,7 +62,7 @@ def test_the_other_channels_are_told_that_one_is_gone(connection: psycopg.Connec
         "disable_channel": True,
     }
     for _ in range(2):
-        alerts.apply_receipt(connection, *receipt(row, **gone), NOW)
+        alerts.apply_receipts(connection, [receipt(row, **gone)], NOW)
     [(text, _)] = told(connection)
     assert text == (
         "Nothing is sent to the channel “c” (webhook) any more: the webhook answered 410 (2026-11-23 12:00 UTC). "

@@ -44,9 +44,9 @@ def test_the_whole_story_of_an_outage(world: World, pool: Pool) -> None:
     shop, incident = outage(world)
     [first] = world.connection.execute("SELECT id, generation, channel_id FROM delivery").fetchall()
     row = {"id": first[0], "generation": first[1], "channel_id": first[2]}
-    alerts.apply_receipt(world.connection, *receipt(row, error="the webhook answered 503"), NOW)
+    alerts.apply_receipts(world.connection, [receipt(row, error="the webhook answered 503")], NOW)
     assert any("The last attempt failed (the webhook answered 503); the next is at" in line for line in told(world, incident))
-    alerts.apply_receipt(world.connection, *receipt(row, attempt=2), NOW)
+    alerts.apply_receipts(world.connection, [receipt(row, attempt=2)], NOW)
     take_on(world, incident)
     world.goes("up", shop, NOW + MINUTE)
     bus = FakeBus(refuse={"AlertRequested"})

@@ -69,10 +69,10 @@ class Impatient(threading.Event):
         return self.is_set()
 
 
-def consume(batches: list[list[str] | Exception], handle: Any) -> tuple[ScriptedQueue, Impatient]:
+def consume(batches: list[list[str] | Exception], handle: Any, rest_s: float = 0.0) -> tuple[ScriptedQueue, Impatient]:
     stopping = Impatient()
     queue = ScriptedQueue(batches, stopping)
-    Consumer(queue, handle, stopping).run()
+    Consumer(queue, handle, stopping, rest_s=rest_s).run()
     return queue, stopping
 
 
@@ -99,6 +99,12 @@ def test_a_batch_waits_for_the_database_without_receiving_more() -> None:
     queue, stopping = consume([["a", "b"]], handle)
     assert queue.deleted == ["a", "b"]
     assert stopping.waits == [0.2, 0.4, 0.8]
+
+
+def test_a_consumer_rests_after_a_batch_and_not_after_nothing() -> None:
+    queue, stopping = consume([["a"], [], ["b"]], lambda _: None, rest_s=0.2)
+    assert queue.deleted == ["a", "b"]
+    assert stopping.waits == [0.2, 0.2]
 
 
 def test_a_database_that_stays_away_gives_the_batch_back() -> None:

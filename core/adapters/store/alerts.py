@@ -4,7 +4,7 @@ An alert is undecided while it has no `routed_at`. The alerts of one monitor abo
 the monitor's row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,12 +27,17 @@ LOCK_MONITOR: Final = """
     FOR NO KEY UPDATE OF m
 """
 
+LOCK_FREE_MONITORS: Final = """
+    SELECT a.id, m.id FROM alert a JOIN monitor m ON m.id = a.monitor_id
+    WHERE a.id = ANY(%s) AND a.routed_at IS NULL AND a.alert_type IN ('down', 'recovered')
+    ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
+"""
+
 UNDECIDED: Final = f"""
-    SELECT {_STORED}, i.began_at, i.resolved_at, a.held_reason
+    SELECT {_STORED}, i.began_at, i.resolved_at, a.held_reason, a.monitor_id, i.opened_at
     FROM alert a JOIN incident i ON i.id = a.incident_id
-    WHERE a.monitor_id = %s AND a.routed_at IS NULL AND a.alert_type IN ('down', 'recovered')
-    ORDER BY i.resolved_at IS NULL, i.opened_at, i.began_at, a.sequence
-    FOR UPDATE OF a
+    WHERE a.monitor_id = ANY(%s) AND a.routed_at IS NULL AND a.alert_type IN ('down', 'recovered')
+    ORDER BY a.id FOR UPDATE OF a
 """  # noqa: S608  (columns, written above)
 
 SAVE: Final = """
@@ -127,12 +132,21 @@ def lock_monitor(connection: Connection, alert_id: UUID) -> int | None:
     return row[0] if row else None
 
 
-def lock_undecided(connection: Connection, monitor_id: int) -> list[tuple[StoredAlert, Change]]:
-    """The undecided alerts about changes of a monitor, oldest first; an outage that lasts is the last, whatever the clocks said."""
-    return [
-        (_alert(row[:9]), Change(row[3] == "down", row[7], row[9], row[10], Why(row[11]) if row[11] else None))
-        for row in connection.execute(UNDECIDED, (monitor_id,)).fetchall()
-    ]
+def lock_free_monitors(connection: Connection, alert_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """As `lock_monitor` for many alerts, of monitors whose rows nobody else holds: the monitor of each such alert."""
+    return dict(connection.execute(LOCK_FREE_MONITORS, (list(alert_ids),)).fetchall())
+
+
+def lock_undecided(connection: Connection, monitor_ids: Sequence[int]) -> dict[int, list[tuple[StoredAlert, Change]]]:
+    """The undecided alerts about changes of monitors, each one's oldest first.
+
+    An outage that lasts is the last, whatever the clocks said.
+    """
+    undecided: dict[int, list[tuple[StoredAlert, Change]]] = {}
+    for row in sorted(connection.execute(UNDECIDED, (list(monitor_ids),)).fetchall(), key=_place_in_story):
+        change = Change(row[3] == "down", row[7], row[9], row[10], Why(row[11]) if row[11] else None)
+        undecided.setdefault(row[12], []).append((_alert(row[:9]), change))
+    return undecided
 
 
 def save(connection: Connection, decided: Sequence[Saved]) -> None:
@@ -161,16 +175,19 @@ def due(connection: Connection, created_before: datetime, now: datetime, limit: 
     return [row[0] for row in rows]
 
 
-def lock_channels(connection: Connection, workspace_id: UUID) -> list[ChannelRef]:
-    """The channels of a workspace, kept from being deleted until the caller's transaction ends."""
+def lock_channels(connection: Connection, workspace_ids: Iterable[UUID]) -> dict[UUID, list[ChannelRef]]:
+    """The channels of workspaces, kept from being deleted until the caller's transaction ends."""
+    channels: dict[UUID, list[ChannelRef]] = {workspace_id: [] for workspace_id in workspace_ids}
     rows = connection.execute(
         """
-        SELECT id, kind, config_version, disabled_at IS NOT NULL OR unverified_since IS NOT NULL
-        FROM channel WHERE workspace_id = %s ORDER BY id FOR KEY SHARE
+        SELECT workspace_id, id, kind, config_version, disabled_at IS NOT NULL OR unverified_since IS NOT NULL
+        FROM channel WHERE workspace_id = ANY(%s) ORDER BY id FOR KEY SHARE
         """,
-        (workspace_id,),
+        (list(channels),),
     ).fetchall()
-    return [ChannelRef(*row) for row in rows]
+    for workspace_id, *channel in rows:
+        channels[workspace_id].append(ChannelRef(*channel))
+    return channels
 
 
 def disable_channel(
@@ -198,6 +215,12 @@ def silent_workspaces(connection: Connection) -> int:
     """How many workspaces watch something and have lost their last channel: nobody of theirs hears of anything."""
     row = connection.execute(SILENT_WORKSPACES).fetchone()
     return int(row[0]) if row else 0
+
+
+def _place_in_story(row: Sequence[Any]) -> tuple[Any, ...]:
+    """Where a row of UNDECIDED stands in what happened to its monitor. Rows are locked in the order of ids, as everywhere."""
+    sequence, began_at, resolved_at, monitor_id, opened_at = row[5], row[9], row[10], row[12], row[13]
+    return monitor_id, resolved_at is None, opened_at, began_at, sequence
 
 
 def _alert(row: Sequence[Any]) -> StoredAlert:

@@ -1,6 +1,6 @@
 """Deliveries in SQL. Every function works inside the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -37,6 +37,15 @@ class StoredDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedDelivery:
+    """A locked delivery as it is to be written."""
+
+    id: UUID
+    config_version: int
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
 class OverdueDelivery:
     """A locked delivery without a receipt, with all that a new request needs; `channel` is the channel as it is now."""
 
@@ -69,18 +78,18 @@ def insert(connection: Connection, deliveries: Sequence[NewDelivery], now: datet
     )
 
 
-def lock(connection: Connection, delivery_id: UUID) -> StoredDelivery | None:
-    """Lock one delivery; None where it has been deleted with its monitor or channel."""
-    row = connection.execute(
+def lock_many(connection: Connection, delivery_ids: Iterable[UUID]) -> dict[UUID, StoredDelivery]:
+    """Lock deliveries, in id order; those that have been deleted with their monitor or channel are missing."""
+    rows = connection.execute(
         """
         SELECT d.id, d.channel_id, d.config_version, a.created_at,
                d.state, d.generation, d.attempts, d.receipt_due_at, d.retry_at, d.finished_at, d.error_type, d.error
         FROM delivery d JOIN alert a ON a.id = d.alert_id
-        WHERE d.id = %s FOR UPDATE OF d
+        WHERE d.id = ANY(%s) ORDER BY d.id FOR UPDATE OF d
         """,
-        (delivery_id,),
-    ).fetchone()
-    return StoredDelivery(*(*row[:4], _delivery(row[4:]))) if row else None
+        (list(delivery_ids),),
+    ).fetchall()
+    return {row[0]: StoredDelivery(*(*row[:4], _delivery(row[4:]))) for row in rows}
 
 
 def lock_overdue(connection: Connection, now: datetime, limit: int) -> list[OverdueDelivery]:
@@ -109,26 +118,33 @@ def lock_overdue(connection: Connection, now: datetime, limit: int) -> list[Over
     ]
 
 
-def save(connection: Connection, delivery_id: UUID, delivery: Delivery, config_version: int) -> None:
-    """Write a locked delivery back."""
+def save_many(connection: Connection, changed: Sequence[ChangedDelivery]) -> None:
+    """Write locked deliveries back."""
+    if not changed:
+        return
+    after = [change.delivery for change in changed]
     connection.execute(
         """
-        UPDATE delivery
-        SET state = %s, generation = %s, attempts = %s, receipt_due_at = %s, retry_at = %s, finished_at = %s,
-            error_type = %s, error = %s, config_version = %s
-        WHERE id = %s
+        UPDATE delivery d
+        SET state = c.state, generation = c.generation, attempts = c.attempts, receipt_due_at = c.receipt_due_at,
+            retry_at = c.retry_at, finished_at = c.finished_at, error_type = c.error_type, error = c.error,
+            config_version = c.config_version
+        FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+                    %s::text[], %s::text[])
+          AS c (id, config_version, state, generation, attempts, receipt_due_at, retry_at, finished_at, error_type, error)
+        WHERE d.id = c.id
         """,
         (
-            delivery.state.value,
-            delivery.generation,
-            delivery.attempts,
-            delivery.receipt_due_at,
-            delivery.retry_at,
-            delivery.finished_at,
-            delivery.error_type,
-            delivery.error,
-            config_version,
-            delivery_id,
+            [change.id for change in changed],
+            [change.config_version for change in changed],
+            [delivery.state.value for delivery in after],
+            [delivery.generation for delivery in after],
+            [delivery.attempts for delivery in after],
+            [delivery.receipt_due_at for delivery in after],
+            [delivery.retry_at for delivery in after],
+            [delivery.finished_at for delivery in after],
+            [delivery.error_type for delivery in after],
+            [delivery.error for delivery in after],
         ),
     )
 

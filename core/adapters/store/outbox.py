@@ -38,10 +38,17 @@ def insert(connection: Connection, events: Sequence[OutboxEvent], now: datetime)
     )
 
 
-def lock_oldest(connection: Connection, limit: int) -> list[StoredEvent]:
-    """The oldest events that no other relay holds, locked until the caller's transaction ends."""
+def lock_next(connection: Connection, limit: int) -> list[StoredEvent]:
+    """Events that no other relay holds, locked until the caller's transaction ends: requests for messages first, each kind oldest first.
+
+    The events of a storm's incidents were written before its alerts were routed: people would wait until all subscribers have theirs.
+    """
     rows = connection.execute(
-        "SELECT id, detail_type, detail FROM outbox ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED", (limit,)
+        """
+        SELECT id, detail_type, detail FROM outbox
+        ORDER BY detail_type <> 'AlertRequested', id LIMIT %s FOR UPDATE SKIP LOCKED
+        """,
+        (limit,),
     ).fetchall()
     return [StoredEvent(row[0], OutboxEvent(row[1], row[2])) for row in rows]
 

@@ -1,5 +1,6 @@
 """What decides about the alerts of a monitor: what people heard, how often it changed, what it depends on. In SQL, as the other stores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,18 +11,19 @@ from core.domain.alert_policy import Heard, Outage, Parent
 SITUATION: Final = """
     SELECT m.kind, m.paused_at IS NOT NULL, m.muted_until, heard.alert_type, heard.routed_at,
            ARRAY(SELECT a.created_at FROM alert a
-                 WHERE a.monitor_id = m.id AND a.created_at > %(since)s AND (a.routed_at IS NULL OR a.routed_at > %(since)s)
+                 WHERE a.monitor_id = m.id AND a.created_at > asked.since AND (a.routed_at IS NULL OR a.routed_at > asked.since)
                    AND a.alert_type IN ('down', 'recovered') AND a.held_reason NOT IN ('maintenance', 'dependency', 'muted', 'untold')),
            m.depends_on_id IS NOT NULL,
            EXISTS (SELECT FROM monitor c WHERE c.depends_on_id = m.uid),
-           EXISTS (SELECT FROM maintenance_window w WHERE w.workspace_id = m.workspace_id)
-    FROM monitor m
+           EXISTS (SELECT FROM maintenance_window w WHERE w.workspace_id = m.workspace_id),
+           m.id
+    FROM unnest(%(monitor_ids)s::bigint[], %(since)s::timestamptz[]) AS asked (monitor_id, since)
+    JOIN monitor m ON m.id = asked.monitor_id
     LEFT JOIN LATERAL (
         SELECT a.alert_type, a.routed_at FROM alert a
         WHERE a.monitor_id = m.id AND a.routed_at IS NOT NULL AND NOT a.dropped AND a.alert_type IN ('down', 'recovered', 'flapping')
         ORDER BY a.routed_at DESC LIMIT 1
     ) AS heard ON true
-    WHERE m.id = %(monitor_id)s
 """
 
 PARENT: Final = """
@@ -81,12 +83,13 @@ class Situation:
     has_windows: bool
 
 
-def situation(connection: Connection, monitor_id: int, counted_since: datetime) -> Situation:
-    """A monitor whose row is locked, with the changes since `counted_since` that count for flapping."""
-    row = connection.execute(SITUATION, {"monitor_id": monitor_id, "since": counted_since}).fetchone()
-    assert row, "the monitor's row is locked"
-    kind, paused, muted_until, heard, *rest = row
-    return Situation(kind, paused, muted_until, Heard(heard or ""), *rest)
+def situations(connection: Connection, counted_since: Mapping[int, datetime]) -> dict[int, Situation]:
+    """Monitors whose rows are locked, each with the changes since a time that count for flapping."""
+    rows = connection.execute(SITUATION, {"monitor_ids": list(counted_since), "since": list(counted_since.values())}).fetchall()
+    seen: dict[int, Situation] = {}
+    for kind, paused, muted_until, heard, *rest, monitor_id in rows:
+        seen[monitor_id] = Situation(kind, paused, muted_until, Heard(heard or ""), *rest)
+    return seen
 
 
 def parent(connection: Connection, monitor_id: int, unknown_since: datetime) -> tuple[Parent | None, timedelta]:

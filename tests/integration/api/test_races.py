@@ -211,7 +211,7 @@ def test_deleting_a_parent_and_explaining_its_childs_outage_do_not_wait_for_each
         )
         router.commit()
         assert alert_store.lock_monitor(router, alert_id) == child.pk
-        assert len(alert_store.lock_undecided(router, child.pk)) == 1
+        assert len(alert_store.lock_undecided(router, [child.pk])[child.pk]) == 1
         deleting = threads.submit(in_a_thread(lambda: monitor_delete(monitor=site, now=NOW)))
         blocked_backends(committed_database)
         alert_store.note_cause(router, incident, cause)
