@@ -18,7 +18,7 @@ from core.adapters.heartbeat_table import PLAIN, EdgeUnreachable, HeartbeatTable
 from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, pending_partitions
 from core.contracts.heartbeat_table import HeartbeatItem
 from core.domain.heartbeat_watch import EdgeOptions, EdgeState, Projection
-from lambdas.ping.aws import AwsError
+from lambdas.signed_aws.aws import AwsError
 
 type Item = dict[str, dict[str, Any]]
 type Key = tuple[str, str]

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.contracts.heartbeat_keys import INLINE_BODY_LIMIT, body_key
-from lambdas.ping.aws import OUTAGES
 from lambdas.ping.request import Ping
+from lambdas.signed_aws.aws import OUTAGES
 
 
 class Bucket(Protocol):
-    """What keeping bodies needs of S3 (`lambdas.ping.aws.Bucket`)."""
+    """What keeping bodies needs of S3 (`lambdas.signed_aws.aws.Bucket`)."""
 
     def put(self, key: str, body: bytes) -> None:
         """Store an object."""

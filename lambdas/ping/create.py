@@ -10,7 +10,6 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from core.contracts.heartbeat_keys import KEY_SORT_KEY, STATE_SORT_KEY, key_partition, slugs_partition
-from lambdas.ping.aws import AwsError
 from lambdas.ping.bodies import Bodies
 from lambdas.ping.directory import Found
 from lambdas.ping.event import detail
@@ -21,6 +20,7 @@ from lambdas.ping.record import Recorded
 from lambdas.ping.request import Ping
 from lambdas.ping.transaction import CONDITION_FAILED, Patience, Table, passing_reasons
 from lambdas.ping.update import assignments
+from lambdas.signed_aws.aws import AwsError
 
 DAY_MS: Final = 86_400_000
 NOT_THERE: Final = "attribute_not_exists(pk)"

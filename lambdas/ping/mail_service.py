@@ -8,7 +8,6 @@ from uuid import NAMESPACE_URL, uuid5
 from core.contracts.heartbeat_keys import BODY_LIMIT
 from lambdas.ping import log, mail_address, mail_message
 from lambdas.ping.address import Address, BadRequest
-from lambdas.ping.aws import OUTAGES, AwsError
 from lambdas.ping.directory import Directory
 from lambdas.ping.mail_address import Recipient
 from lambdas.ping.mail_message import Content
@@ -17,6 +16,7 @@ from lambdas.ping.publish import Publisher
 from lambdas.ping.record import Recorded, Recorder, UnknownHeartbeat
 from lambdas.ping.request import USER_AGENT_LIMIT, Ping
 from lambdas.ping.transaction import Busy
+from lambdas.signed_aws.aws import OUTAGES, AwsError
 
 METHOD: Final = "EMAIL"
 READ_LIMIT: Final = 2 * BODY_LIMIT
@@ -29,7 +29,7 @@ GONE: Final = "Http404"
 
 
 class Store(Protocol):
-    """What is needed of S3 (`lambdas.ping.aws.Bucket`)."""
+    """What is needed of S3 (`lambdas.signed_aws.aws.Bucket`)."""
 
     def get(self, key: str, limit: int) -> bytes:
         """The beginning of an object."""

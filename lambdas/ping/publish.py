@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from core.contracts.names import EVENT_SOURCE
-from lambdas.ping.aws import OUTAGES
 from lambdas.ping.event import DETAIL_TYPE
+from lambdas.signed_aws.aws import OUTAGES
 
 
 class Bus(Protocol):
-    """What publishing needs of EventBridge (`lambdas.ping.aws.Events`)."""
+    """What publishing needs of EventBridge (`lambdas.signed_aws.aws.Events`)."""
 
     def put_events(self, **request: Any) -> dict[str, Any]:
         """PutEvents."""

@@ -11,13 +11,13 @@ from core.contracts.heartbeat_keys import BODY_LIMIT
 from lambdas.ping import address as addresses
 from lambdas.ping import log, options
 from lambdas.ping.address import Address, BadRequest
-from lambdas.ping.aws import OUTAGES
 from lambdas.ping.create import Creator, TooMany
 from lambdas.ping.directory import Directory
 from lambdas.ping.publish import Publisher
 from lambdas.ping.record import PostOnly, Recorded, Recorder, UnknownHeartbeat
 from lambdas.ping.request import Ping, Query, parse, query
 from lambdas.ping.transaction import ATTEMPTS, Busy
+from lambdas.signed_aws.aws import OUTAGES
 
 LIMIT_HEADER: Final = {"Ping-Body-Limit": str(BODY_LIMIT)}
 RETRY_SOON: Final = {"Retry-After": "1"}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from lambdas.ping.aws import AwsError
+from lambdas.signed_aws.aws import AwsError
 
 ATTEMPTS: Final = 12
 FIRST_PAUSE_S: Final = 0.01
@@ -28,7 +28,7 @@ PASSING: Final = frozenset(
 
 
 class Table(Protocol):
-    """What is needed of DynamoDB (`lambdas.ping.aws.DynamoDb`)."""
+    """What is needed of DynamoDB (`lambdas.signed_aws.aws.DynamoDb`)."""
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         """GetItem."""

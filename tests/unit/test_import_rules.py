@@ -47,6 +47,8 @@ OFFENCES = [
     ("lambdas-know-contracts-only", "lambdas/alert_dispatch/example.py", "import psycopg"),
     ("lambdas-are-strangers", "lambdas/ping/example.py", "import lambdas.alert_dispatch"),
     ("lambdas-are-strangers", "lambdas/alert_dispatch/example.py", "import lambdas.ping"),
+    ("signed-requests-know-nobody", "lambdas/signed_aws/example.py", "import lambdas.ping"),
+    ("signed-requests-know-nobody", "lambdas/signed_aws/example.py", "import botocore"),
     ("lambdas-are-deployed-apart", "core/checker/example.py", "import lambdas.ping"),
     ("lambdas-are-deployed-apart", "core/adapters/example.py", "import lambdas.alert_dispatch"),
     # what must not be loaded where

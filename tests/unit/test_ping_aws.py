@@ -16,9 +16,9 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.ping.aws import AwsError, Bucket, DynamoDb, JsonService
-from lambdas.ping.sigv4 import Credentials, Signer
-from lambdas.ping.wire import ATTEMPTS, Unreachable, Wire
+from lambdas.signed_aws.aws import AwsError, Bucket, DynamoDb, JsonService
+from lambdas.signed_aws.sigv4 import Credentials, Signer
+from lambdas.signed_aws.wire import ATTEMPTS, Unreachable, Wire
 from tests.conftest import free_port
 from tests.raw_server import Script, raw_server
 

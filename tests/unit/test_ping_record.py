@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from core.contracts.heartbeat_keys import INLINE_BODY_LIMIT, MOST_RUNS, run_attribute
-from lambdas.ping.aws import AwsError
 from lambdas.ping.bodies import Bodies
 from lambdas.ping.create import Creator
 from lambdas.ping.directory import Directory
@@ -20,6 +19,7 @@ from lambdas.ping.request import Ping
 from lambdas.ping.service import PingService
 from lambdas.ping.transaction import ATTEMPTS, Busy, Patience
 from lambdas.ping.update import updates
+from lambdas.signed_aws.aws import AwsError
 from tests.unit.test_ping_request import HEARTBEAT, PINGED_AT, REQUEST, RID, WORKSPACE, proxy_event
 
 SUCCESS = Ping(REQUEST, "success", None, PINGED_AT, "POST", "203.0.113.9", "curl/8", b"", 0)

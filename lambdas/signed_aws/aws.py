@@ -1,4 +1,4 @@
-"""The calls to AWS that the ping Lambda makes, in plain dictionaries and bytes (ADR 120 says why not through an SDK)."""
+"""The calls to AWS that the Lambdas make for every message, in plain dictionaries and bytes (ADR 120 says why not through an SDK)."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from lambdas.ping.sigv4 import Signer
-from lambdas.ping.wire import Unreachable, Wire
+from lambdas.signed_aws.sigv4 import Signer
+from lambdas.signed_aws.wire import Unreachable, Wire
 
 OK: Final = 200
 PARTIAL: Final = 206
