@@ -1,5 +1,6 @@
-"""alert_dispatch without DynamoDB: its order, breaker, vault and idempotency records in memory, with the rules of the real ones."""
+"""alert_dispatch without DynamoDB: its order, targets, vault and idempotency records in memory, with the rules of the real ones."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -16,13 +17,15 @@ from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import D
 from core.contracts.channels.config import ChannelConfig
 from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.names import Names
-from lambdas.alert_dispatch.breaker import PAUSE, THRESHOLD, WINDOW, Breaker
 from lambdas.alert_dispatch.channels.webhook import WebhookSender
+from lambdas.alert_dispatch.crowds import Crowds
 from lambdas.alert_dispatch.dispatch import Dispatcher
 from lambdas.alert_dispatch.errors import Transient
+from lambdas.alert_dispatch.limits import Limit, Limits, full_again_at, turn_at
 from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Order, Place, Superseded, Turn, Wait
 from lambdas.alert_dispatch.posting import Poster
 from lambdas.alert_dispatch.receipts import Receipts
+from lambdas.alert_dispatch.targets import PAUSE, THRESHOLD, WINDOW, Look, Targets
 from lambdas.alert_dispatch.vault import Vault
 from lambdas.alert_dispatch.wiring import utc_now
 from tests.fakes import FakeEvents, FakeSqs
@@ -33,6 +36,8 @@ class _Item:
     sent: set[int] = field(default_factory=set)
     token: str = ""
     until: datetime | None = None
+    turns: dict[int, datetime] = field(default_factory=dict)
+    tries: Counter[int] = field(default_factory=Counter)
 
 
 class MemoryOrder(Order):
@@ -54,12 +59,22 @@ class MemoryOrder(Order):
             if item.until and item.until >= now:
                 return Wait()
             item.token, item.until = token, now + LEASE
-            return Claimed(token, last)
+            item.tries[place.sequence] += 1
+            return Claimed(token, last, item.turns.pop(place.sequence, None), item.tries[place.sequence] - 1)
 
     def finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
         """See `Order.finish`."""
         with self._lock:
             self._items[place.item_id].sent.add(place.sequence)
+            self._give_back(place, claimed)
+
+    def postpone(self, place: Place, claimed: Claimed, turn_at: datetime) -> None:
+        """See `Order.postpone`."""
+        with self._lock:
+            item = self._items[place.item_id]
+            if item.token == claimed.token:
+                item.turns[place.sequence] = turn_at
+                item.tries[place.sequence] -= 1
             self._give_back(place, claimed)
 
     def release(self, place: Place, claimed: Claimed) -> None:
@@ -73,30 +88,45 @@ class MemoryOrder(Order):
             item.token, item.until = "", None
 
 
-class MemoryBreaker(Breaker):
-    """See `Breaker`."""
+class MemoryTargets(Targets):
+    """See `Targets`."""
 
     def __init__(self) -> None:
+        self._full_at: dict[object, datetime] = {}
         self._timeouts: dict[tuple[UUID, int], tuple[int, datetime, datetime]] = {}
         """By target: timeouts, when they are forgotten, and until when the breaker is open."""
         self._lock = Lock()
 
+    def take(self, channel_id: UUID, version: int, limit: Limit, now: datetime) -> Look:
+        """See `Targets.take`."""
+        key = limit.shared or (channel_id, version)
+        with self._lock:
+            before = self._full_at.get(key, now)
+            self._full_at[key] = full_again_at(limit, before, now)
+        return Look(turn_at(limit, before, now), self.open_for_s(channel_id, version, now))
+
+    def hold(self, channel_id: UUID, version: int, limit: Limit, until: datetime, now: datetime) -> None:
+        """See `Targets.hold`."""
+        key = limit.shared or (channel_id, version)
+        with self._lock:
+            self._full_at[key] = max(self._full_at.get(key, now), until + limit.spare)
+
     def open_for_s(self, channel_id: UUID, version: int, now: datetime) -> int | None:
-        """See `Breaker.open_for_s`."""
+        """See `Targets.open_for_s`."""
         with self._lock:
             _, expiration, open_until = self._timeouts.get((channel_id, version), (0, now, now))
             return max(int((open_until - now).total_seconds()), 0) if expiration > now else None
 
     def timed_out(self, channel_id: UUID, version: int, now: datetime) -> None:
-        """See `Breaker.timed_out`."""
+        """See `Targets.timed_out`."""
         with self._lock:
             count, expiration, open_until = self._timeouts.get((channel_id, version), (0, now, now - timedelta(days=1)))
             count = count + 1 if expiration > now else 1
             until = now + PAUSE if count >= THRESHOLD else open_until
             self._timeouts[channel_id, version] = (count, now + WINDOW, until)
 
-    def answered(self, channel_id: UUID, version: int) -> None:
-        """See `Breaker.answered`."""
+    def answered(self, channel_id: UUID, version: int, now: datetime) -> None:
+        """See `Targets.answered`."""
         with self._lock:
             self._timeouts.pop((channel_id, version), None)
 
@@ -151,9 +181,10 @@ class MemoryWiring:
     events: FakeEvents
     vault: MemoryVault = field(default_factory=MemoryVault)
     persistence: MemoryRecords = field(default_factory=MemoryRecords)
+    crowds: Crowds = field(default_factory=Crowds)
 
     def __post_init__(self) -> None:
         self.receipts = Receipts(self.events, self.names.bus)  # type: ignore[arg-type]  # the one call of the client that it makes
         self.queue_url = self.names.alerts_queue
         senders: dict[type, Any] = {WebhookConfig: WebhookSender(Poster(private_targets=True, clock=utc_now))}
-        self.dispatcher = Dispatcher(self.vault, MemoryOrder(), MemoryBreaker(), senders, utc_now)
+        self.dispatcher = Dispatcher(self.vault, MemoryOrder(), MemoryTargets(), Limits(), senders, utc_now)

@@ -8,6 +8,9 @@ from core.contracts.names import Names
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
+SES_MAILS_PER_S = 14
+"""What Amazon SES lets a new account send once it is out of the sandbox."""
+FASTEST = 1000
 
 
 class SettingError(Exception):
@@ -29,13 +32,17 @@ class SmtpServer:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`smtp` is None where mail goes through SES. `vault_keys` is empty where they come from Secrets Manager."""
+    """`smtp` is None where mail goes through SES, `mails_per_s` 0 where nothing limits it.
+
+    `vault_keys` is empty where they come from Secrets Manager.
+    """
 
     names: Names
     region: str
     email_from: str
     ses_configuration_set: str
     smtp: SmtpServer | None
+    mails_per_s: float
     private_targets: bool
     public_url: str
     vault_keys: tuple[str, ...]
@@ -52,12 +59,14 @@ class Settings:
             SettingError: naming the variable.
         """
         names = Names(_required(environ, "UPTIME_ENV"))
+        smtp = _smtp(environ.get("EMAIL_TRANSPORT") or "ses")
         return cls(
             names=names,
             region=environ.get("AWS_REGION") or _required(environ, "AWS_DEFAULT_REGION"),
             email_from=_required(environ, "EMAIL_FROM"),
             ses_configuration_set=environ.get("SES_CONFIGURATION_SET") or "",
-            smtp=_smtp(environ.get("EMAIL_TRANSPORT") or "ses"),
+            smtp=smtp,
+            mails_per_s=_rate(environ, "MAILS_PER_S", 0 if smtp else SES_MAILS_PER_S),
             private_targets=_boolean(environ, "PRIVATE_TARGETS"),
             public_url=(environ.get("PUBLIC_URL") or "").rstrip("/"),
             vault_keys=tuple(key.strip() for key in environ.get("CHANNEL_VAULT_KEYS", "").split(",") if key.strip()),
@@ -77,6 +86,16 @@ def _boolean(environ: Mapping[str, str], name: str) -> bool:
     if word not in TRUE_WORDS | FALSE_WORDS:
         raise SettingError(f"{name} must be true or false")
     return word in TRUE_WORDS
+
+
+def _rate(environ: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        rate = float(environ.get(name) or default)
+    except ValueError:
+        rate = -1
+    if not 0 <= rate <= FASTEST:
+        raise SettingError(f"{name} must be a number from 0 to {FASTEST}")
+    return rate
 
 
 def _smtp(transport: str) -> SmtpServer | None:

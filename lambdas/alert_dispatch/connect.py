@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from queue import Empty, SimpleQueue
@@ -139,12 +140,14 @@ def permitted(addresses: Iterable[Address], *, private_targets: bool) -> list[Ad
 
 
 def resolve(host: str, port: int, timeout: float, lookup: Callable[..., list[Any]] = socket.getaddrinfo) -> list[Address]:
-    """The addresses of a host, in the system's order of preference.
+    """The addresses of a host, in the system's order of preference; a host that is an address has that one, and nobody is asked.
 
     Raises:
         NameNotResolved: there is none.
         httpcore.ConnectTimeout: no answer in time. The system's resolver cannot be cancelled: its thread ends by itself.
     """
+    with suppress(ValueError):
+        return [ip_address(host)]
     answers: SimpleQueue[list[Any] | OSError] = SimpleQueue()
 
     def look_up() -> None:

@@ -1,9 +1,10 @@
-"""Sends one message to one channel, in its order, and says what became of it."""
+"""Sends one message to one channel, in its order and no faster than its target takes messages, and says what became of it."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID, uuid4
 
@@ -14,17 +15,20 @@ from core.contracts.channels.email import EmailConfig
 from core.contracts.events import AlertRequested, Detail
 from core.contracts.incident_links import GOOD_FOR, IncidentLink
 from lambdas.alert_dispatch import receipts
-from lambdas.alert_dispatch.breaker import Breaker
-from lambdas.alert_dispatch.errors import Later, Permanent, Transient
+from lambdas.alert_dispatch.errors import LONGEST_RETRY_AFTER_S, Later, Permanent, RateLimited, Transient
+from lambdas.alert_dispatch.limits import Limits
 from lambdas.alert_dispatch.message import Message, compose, may_be_acknowledged, verification_text
 from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded
 from lambdas.alert_dispatch.outputs import no_output
 from lambdas.alert_dispatch.receipts import Receipt
+from lambdas.alert_dispatch.targets import Look, Targets
 from lambdas.alert_dispatch.vault import Vault
 
 FIRST_TRY_TIMEOUT_S: Final = 5.0
 LATER_TRY_TIMEOUT_S: Final = 15.0
 IN_FLIGHT_DELAY_S: Final = 5
+LONGEST_WAIT_S: Final = 11 * 3600
+"""SQS hides a message for 12 hours at most. One whose turn is later comes again in between, and keeps its turn."""
 
 SUPERSEDABLE: Final = frozenset({"down", "acknowledged", "unacknowledged"})
 """Messages about an outage that is under way: each later one, and the recovery above all, tells the whole story of it.
@@ -49,6 +53,15 @@ class Sender[C: ChannelConfig](Protocol):
         ...
 
 
+class NotYet(Later):
+    """The target takes no more messages for now; this one may be sent at `turn_at`."""
+
+    def __init__(self, turn_at: datetime, now: datetime) -> None:
+        wait_s = math.ceil((turn_at - now) / timedelta(seconds=1))
+        super().__init__("the target takes no more messages for now", min(wait_s, LONGEST_WAIT_S))
+        self.turn_at = turn_at
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
     """Everything that sending needs. `senders` by the type of configuration, `clock` gives aware UTC times.
@@ -58,37 +71,45 @@ class Dispatcher:
 
     vault: Vault
     order: Order
-    breaker: Breaker
+    targets: Targets
+    limits: Limits
     senders: Mapping[type[ChannelConfig], Callable[..., None]]
     clock: Callable[[], datetime]
     public_url: str = ""
     outputs: Callable[[UUID, UUID], str] = no_output
 
-    def dispatch(self, request: Detail[AlertRequested], attempt: int) -> Receipt:
-        """Send the message unless it was sent or told before; the final receipt.
+    def dispatch(self, request: Detail[AlertRequested], receives: int) -> Receipt:
+        """Send the message, received so often, unless it was sent or told before; the final receipt.
 
         Raises:
             Transient: try again; nothing was sent.
-            Later: another message of the incident is in flight.
+            Later: another message of the incident is in flight, or the target takes no more messages for now.
         """
         data = request.data
         place = Place(data.order_key, data.channel_id, data.sequence, data.alert_type in SUPERSEDABLE)
         turn = self.order.claim(place, str(uuid4()), self.clock())
         if isinstance(turn, Claimed):
-            return self._send_in_turn(request, attempt, place, turn)
+            return self._send_in_turn(request, turn.tries + 1, place, turn)
         if isinstance(turn, AlreadySent):
-            return receipts.delivered(request, attempt=attempt, now=self.clock())
+            return receipts.delivered(request, attempt=receives, now=self.clock())
         if isinstance(turn, Superseded):
-            return receipts.delivered(request, attempt=attempt, now=self.clock(), superseded_by=turn.by)
+            return receipts.delivered(request, attempt=receives, now=self.clock(), superseded_by=turn.by)
         raise Later("another message of this incident is in flight", IN_FLIGHT_DELAY_S)
 
     def _send_in_turn(self, request: Detail[AlertRequested], attempt: int, place: Place, claimed: Claimed) -> Receipt:
         started = time.monotonic()
         try:
-            self._send(request, attempt)
+            self._send(request, attempt, claimed)
         except Permanent as error:
             self.order.release(place, claimed)
             return receipts.failed(request, error, attempt=attempt, now=self.clock(), retry_in_s=None)
+        except NotYet as waiting:
+            self.order.postpone(place, claimed, waiting.turn_at)
+            raise
+        except Transient as error:
+            error.attempt = attempt
+            self.order.release(place, claimed)
+            raise
         except BaseException:
             self.order.release(place, claimed)
             raise
@@ -96,23 +117,47 @@ class Dispatcher:
         self.order.finish(place, claimed, self.clock())
         return receipts.delivered(request, attempt=attempt, now=self.clock(), duration_ms=took_ms)
 
-    def _send(self, request: Detail[AlertRequested], attempt: int) -> None:
+    def _send(self, request: Detail[AlertRequested], attempt: int, claimed: Claimed) -> None:
         data = request.data
         config = self.vault.config(data.channel_id, data.config_version)
         send = self.senders[type(config)]
-        open_for_s = self.breaker.open_for_s(data.channel_id, data.config_version, self.clock())
-        if open_for_s:
-            raise Transient("not tried: the target timed out several times", retry_after_s=open_for_s)
+        look = self._look(data, config, claimed)
+        if look.open_for_s:
+            raise Transient("not tried: the target timed out several times", retry_after_s=look.open_for_s)
         timeout_s = FIRST_TRY_TIMEOUT_S if attempt == 1 else LATER_TRY_TIMEOUT_S
         try:
             message = compose(self._complete(data, config), self.public_url, self._acknowledge_link(data), self._output(data))
             send(Outgoing(request, message, timeout_s), config)
         except Transient as error:
-            if error.timed_out:
-                self.breaker.timed_out(data.channel_id, data.config_version, self.clock())
+            self._learn(data, config, error)
             raise
-        if open_for_s is not None:
-            self.breaker.answered(data.channel_id, data.config_version)
+        if look.open_for_s is not None:
+            self.targets.answered(data.channel_id, data.config_version, self.clock())
+
+    def _look(self, data: AlertRequested, config: ChannelConfig, claimed: Claimed) -> Look:
+        """The target as it is, once this message may be sent to it.
+
+        Raises:
+            NotYet: it may be sent later.
+        """
+        now, limit = self.clock(), self.limits.of(config)
+        if claimed.turn_at and claimed.turn_at > now:
+            raise NotYet(claimed.turn_at, now)
+        if claimed.turn_at or limit is None:
+            return Look(now, self.targets.open_for_s(data.channel_id, data.config_version, now))
+        look = self.targets.take(data.channel_id, data.config_version, limit, now)
+        if look.turn_at > now:
+            raise NotYet(look.turn_at, now)
+        return look
+
+    def _learn(self, data: AlertRequested, config: ChannelConfig, error: Transient) -> None:
+        """What a failed attempt says about the target concerns the other messages for it as well."""
+        now, limit = self.clock(), self.limits.of(config)
+        if error.timed_out:
+            self.targets.timed_out(data.channel_id, data.config_version, now)
+        if isinstance(error, RateLimited) and error.retry_after_s and limit:
+            until = now + timedelta(seconds=min(error.retry_after_s, LONGEST_RETRY_AFTER_S))
+            self.targets.hold(data.channel_id, data.config_version, limit, until, now)
 
     def _acknowledge_link(self, data: AlertRequested) -> str:
         """Made for this message, because it names the channel; empty where there is nothing to acknowledge."""

@@ -10,7 +10,10 @@ LONGEST_RETRY_AFTER_S: Final = 60 * 60
 
 
 class Transient(Exception):
-    """Worth another try. `retry_after_s` is what the target asked for, `timed_out` tells the breaker."""
+    """Worth another try. `retry_after_s` is what the target asked for, `timed_out` tells the breaker.
+
+    `attempt` is which attempt at the message it was.
+    """
 
     error_type: ClassVar[ErrorType] = "transient"
 
@@ -18,6 +21,7 @@ class Transient(Exception):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.timed_out = timed_out
+        self.attempt = 1
 
 
 class RateLimited(Transient):

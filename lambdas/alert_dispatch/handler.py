@@ -68,30 +68,31 @@ def handle_record(record: SQSRecord, lambda_context: LambdaContext) -> None:
 
 def _handle(record: SQSRecord, lambda_context: LambdaContext) -> None:
     request = msgspec.json.decode(record.body, type=_Event).detail
-    attempt = int(record.attributes.approximate_receive_count or 1)
+    receives = int(record.attributes.approximate_receive_count or 1)
     logger.thread_safe_append_keys(
         delivery_id=str(request.data.delivery_id),
         generation=request.data.generation,
-        attempt=attempt,
+        receives=receives,
     )
     try:
-        receipt = _once(request, attempt, lambda_context)
+        with wiring().crowds.join(request.data.channel_id):
+            receipt = _once(request, receives, lambda_context)
     except Later as waiting:
         _again_in(record, waiting.delay_s)
         raise
     except Transient as error:
-        delay_s = retry_delay_s(attempt, error.retry_after_s)
+        delay_s = retry_delay_s(error.attempt, error.retry_after_s)
         _again_in(record, delay_s)
-        _report(request, receipts.failed(request, error, attempt=attempt, now=utc_now(), retry_in_s=delay_s))
+        _report(request, receipts.failed(request, error, attempt=error.attempt, now=utc_now(), retry_in_s=delay_s))
         raise
     _report(request, receipt)
 
 
-def _once(request: Detail[AlertRequested], attempt: int, context: LambdaContext) -> Receipt:
+def _once(request: Detail[AlertRequested], receives: int, context: LambdaContext) -> Receipt:
     """Dispatch unless this generation has been dispatched: then its receipt again. A killed attempt is taken over once it timed out."""
 
     def dispatch(*, key: str) -> dict[str, Any]:  # noqa: ARG001  (what the idempotency record is keyed on)
-        return wiring().dispatcher.dispatch(request, attempt).to_record()
+        return wiring().dispatcher.dispatch(request, receives).to_record()
 
     guarded = idempotent_function(
         dispatch,

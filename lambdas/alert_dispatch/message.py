@@ -236,7 +236,8 @@ def duration(span: timedelta) -> str:
 
 def one_line(text: str) -> str:
     """Untrusted text as one printable line."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(printable.split())
 
 
 def _text(story: _Story, public_url: str, acknowledge: str, output: str) -> str:

@@ -1,12 +1,14 @@
 """The order of messages about one incident on one channel, and the memory of what was sent, in the dispatch table.
 
 One item for each (order key, channel): `last_sequence` is the highest sequence that was sent, `sent` all of them, and `in_flight_*`
-a short lease that is taken before a message is sent. A sender that dies keeps the others waiting until its lease ends.
+a short lease that is taken before a message is sent. A sender that dies keeps the others waiting until its lease ends. `turn_<sequence>`
+is when a message may be sent that found no token in its target's bucket, and `tries_<sequence>` how often it was tried: a queue counts what
+came only to wait as well.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -42,10 +44,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Our turn, until the lease ends. `last_sequence` is the highest that was sent before."""
+    """Ours to send, until the lease ends. `last_sequence` is the highest that was sent before.
+
+    `turn_at` is the time that was kept for this message, if it had to wait for one; `tries` how often it was tried before.
+    """
 
     token: str
     last_sequence: int
+    turn_at: datetime | None = None
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +83,18 @@ class Order:
         self._table = table
 
     def claim(self, place: Place, token: str, now: datetime) -> Turn:
-        """Take the lease if nothing is in flight and this message is still to be sent; else say why not."""
+        """Take the lease if nothing is in flight and this message is still to be sent; else say why not.
+
+        With the lease goes the turn that was kept for it: whoever claims uses it, or keeps it again with `postpone`.
+        """
         known = "last_sequence < :sequence" if place.supersedable else "NOT contains(sent, :sequence)"
         try:
             answer = self._client.update_item(
                 TableName=self._table,
                 Key={"id": {"S": place.item_id}},
                 UpdateExpression="SET in_flight_sequence = :sequence, in_flight_until = :until, in_flight_token = :token, "
-                "expiration = :expiration",
+                "expiration = :expiration REMOVE #turn ADD #tries :one",
+                ExpressionAttributeNames={"#turn": f"turn_{place.sequence}", "#tries": f"tries_{place.sequence}"},
                 ConditionExpression="(attribute_not_exists(in_flight_until) OR in_flight_until < :now) "
                 f"AND (attribute_not_exists(last_sequence) OR {known})",
                 ExpressionAttributeValues={
@@ -91,14 +102,17 @@ class Order:
                     ":until": {"N": _millis(now + LEASE)},
                     ":token": {"S": token},
                     ":now": {"N": _millis(now)},
+                    ":one": {"N": "1"},
                     ":expiration": {"N": str(int((now + KEPT).timestamp()))},
                 },
-                ReturnValues="ALL_NEW",
+                ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
             return turn_of(_refused_item(error), place)
-        return Claimed(token, _last_sequence(answer["Attributes"]))
+        item = answer.get("Attributes", {})
+        tries = int(item.get(f"tries_{place.sequence}", {}).get("N", 0))
+        return Claimed(token, _last_sequence(item), _turn_at(item, place), tries)
 
     def finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
         """Remember that the message was sent and give the lease back; also where the lease was lost meanwhile."""
@@ -129,6 +143,24 @@ class Order:
                 UpdateExpression="ADD sent :sent SET expiration = :expiration",
                 ExpressionAttributeValues=sent,
             )
+
+    def postpone(self, place: Place, claimed: Claimed, turn_at: datetime) -> None:
+        """Give the lease back untried, and keep a turn for the message. Where that fails it takes another turn when it comes again."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key={"id": {"S": place.item_id}},
+                UpdateExpression="SET #turn = :turn ADD #tries :less REMOVE in_flight_sequence, in_flight_until, in_flight_token",
+                ConditionExpression="in_flight_token = :token",
+                ExpressionAttributeNames={"#turn": f"turn_{place.sequence}", "#tries": f"tries_{place.sequence}"},
+                ExpressionAttributeValues={
+                    ":token": {"S": claimed.token},
+                    ":turn": {"N": _millis(turn_at)},
+                    ":less": {"N": "-1"},
+                },
+            )
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("order.postpone_failed", extra={"item": place.item_id, "error": str(error)})
 
     def release(self, place: Place, claimed: Claimed) -> None:
         """Give the lease back unsent. Trouble is logged only: the lease ends by itself."""
@@ -164,6 +196,11 @@ def _refused_item(error: ClientError) -> Mapping[str, Any]:
 
 def _last_sequence(item: Mapping[str, Any]) -> int:
     return int(item.get("last_sequence", {}).get("N", 0))
+
+
+def _turn_at(item: Mapping[str, Any], place: Place) -> datetime | None:
+    turn = item.get(f"turn_{place.sequence}")
+    return datetime.fromtimestamp(int(turn["N"]) / 1000, UTC) if turn else None
 
 
 def _millis(at: datetime) -> str:

@@ -93,9 +93,10 @@ class Poster:
         read_errors: bool,
     ) -> Answer:
         backend = GuardedBackend(Deadline.after(timeout_s), private_targets=self._private_targets)
+        target = httpcore.URL(url)
         with (
-            httpcore.ConnectionPool(ssl_context=self._tls(), network_backend=backend, retries=0) as pool,
-            pool.stream(method, url, headers=list(headers.items()), content=body) as answer,
+            httpcore.HTTPConnection(target.origin, ssl_context=self._tls(), network_backend=backend) as connection,
+            connection.stream(method, target, headers=list(headers.items()), content=body) as answer,
         ):
             found = {name.lower(): value for name, value in answer.headers}
             said = b""

@@ -25,7 +25,6 @@ from core.contracts.channels.teams import TeamsConfig
 from core.contracts.channels.telegram import TelegramConfig
 from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.channels.whatsapp import WhatsAppConfig
-from lambdas.alert_dispatch.breaker import Breaker
 from lambdas.alert_dispatch.channels.apprise import AppriseSender
 from lambdas.alert_dispatch.channels.discord import DiscordSender
 from lambdas.alert_dispatch.channels.email import SesSender, SmtpSender
@@ -39,13 +38,18 @@ from lambdas.alert_dispatch.channels.telegram import TelegramSender
 from lambdas.alert_dispatch.channels.webhook import WebhookSender
 from lambdas.alert_dispatch.channels.whatsapp import WhatsAppSender
 from lambdas.alert_dispatch.config import Settings
+from lambdas.alert_dispatch.crowds import Crowds
 from lambdas.alert_dispatch.dispatch import Dispatcher
+from lambdas.alert_dispatch.limits import Limits, mail_limit
 from lambdas.alert_dispatch.order import Order
 from lambdas.alert_dispatch.outputs import CONFIG as OUTPUTS_CONFIG
 from lambdas.alert_dispatch.outputs import Outputs
 from lambdas.alert_dispatch.posting import Poster
 from lambdas.alert_dispatch.receipts import Receipts
+from lambdas.alert_dispatch.signed import SignedClient
+from lambdas.alert_dispatch.targets import Targets
 from lambdas.alert_dispatch.vault import Vault
+from lambdas.signed_aws import environ
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -62,8 +66,8 @@ CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent="uptimemonitor-alert-dispatch",
 )
-"""Without validation and a user agent that is composed for each call, six calls cost a third less. The connections are for one box, which
-runs invocations side by side; with fewer, each of them would make its own."""
+"""Of the clients that few messages need. Without validation and a user agent that is composed for each call, a call costs a third less. The
+connections are for one box, which runs invocations side by side; with fewer, each of them would make its own."""
 
 
 def utc_now() -> datetime:
@@ -72,7 +76,7 @@ def utc_now() -> datetime:
 
 
 class Wiring:
-    """Clients that every message needs are made at once; those that few need, at their first use."""
+    """Clients that every message needs sign their own requests and are made at once; those that few need, at their first use."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -80,14 +84,17 @@ class Wiring:
         self._session = boto3.session.Session(region_name=settings.region)
         names = settings.names
         bind_table(names.channel_vault_table, settings.region)
-        dynamodb = self._client("dynamodb")
+        dynamodb: Any = SignedClient(environ.dynamodb())
+        events: Any = SignedClient(environ.eventbridge())
         self.persistence = DynamoDBPersistenceLayer(table_name=names.dispatch_table, boto3_client=dynamodb)
-        self.receipts = Receipts(self._client("events"), names.bus)
+        self.receipts = Receipts(events, names.bus)
+        self.crowds = Crowds()
         self._vault = Vault(self._vault_keys)
         self.dispatcher = Dispatcher(
             vault=self._vault,
             order=Order(dynamodb, names.dispatch_table),
-            breaker=Breaker(dynamodb, names.dispatch_table),
+            targets=Targets(dynamodb, names.dispatch_table),
+            limits=Limits(mail_limit(settings.mails_per_s)),
             senders=self._senders(),
             clock=utc_now,
             public_url=settings.public_url,

@@ -42,7 +42,8 @@ def test_a_test_message_arrives_and_a_target_that_is_gone_disables_its_channel(d
         assert "Sent by hand." in service.received[0].body.decode().replace("\\", "")
 
         service.replies = [GONE[name]]
-        dispatch.invoke(sqs_record(alert_request(channel, channel_kind=word)))
+        another = dispatch.channel(word, msgspec.to_builtins(config))
+        dispatch.invoke(sqs_record(alert_request(another, channel_kind=word)))
         [receipt] = dispatch.new_receipts()
         assert isinstance(receipt, events.AlertFailed)
         assert (receipt.error_type, receipt.final, receipt.disable_channel) == ("permanent", True, True)

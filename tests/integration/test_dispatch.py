@@ -13,9 +13,9 @@ from standardwebhooks import Webhook
 
 from core.contracts import events
 from lambdas.alert_dispatch import handler as dispatch_handler
-from lambdas.alert_dispatch.breaker import Breaker
 from lambdas.alert_dispatch.config import SettingError, Settings
 from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded, Wait
+from lambdas.alert_dispatch.targets import Targets
 from tests.aws_stand_in import AwsStandIn
 from tests.dispatching import Context, Dispatch, alert_request, dispatch_environment, sqs_record
 from tests.receivers import Mailbox, WebhookEndpoint, mail_server, webhook_endpoint
@@ -310,7 +310,7 @@ def test_a_receipt_that_could_not_be_published_is_published_by_the_repetition(di
 
 
 def test_three_timeouts_open_the_breaker(dispatch: Dispatch) -> None:
-    breaker = Breaker(dispatch.aws.client("dynamodb"), dispatch.aws.names.dispatch_table)
+    breaker = Targets(dispatch.aws.client("dynamodb"), dispatch.aws.names.dispatch_table)
     channel = uuid4()
     assert breaker.open_for_s(channel, 1, NOW) is None
     for _ in range(2):
@@ -327,7 +327,7 @@ def test_three_timeouts_open_the_breaker(dispatch: Dispatch) -> None:
     assert breaker.open_for_s(channel, 1, forgotten) is None
     breaker.timed_out(channel, 1, forgotten)
     assert breaker.open_for_s(channel, 1, forgotten) == 0
-    breaker.answered(channel, 1)
+    breaker.answered(channel, 1, forgotten)
     assert breaker.open_for_s(channel, 1, forgotten) is None
 
 
@@ -378,9 +378,12 @@ def test_settings_are_loud() -> None:
     for name in good:
         with pytest.raises(SettingError, match=r"(UPTIME_ENV|AWS_DEFAULT_REGION|EMAIL_FROM) is not set"):
             Settings.from_environ({**good, name: ""})
-    for name, value in {"EMAIL_TRANSPORT": "carrier-pigeon", "PRIVATE_TARGETS": "perhaps"}.items():
+    for name, value in {"EMAIL_TRANSPORT": "carrier-pigeon", "PRIVATE_TARGETS": "perhaps", "MAILS_PER_S": "nan"}.items():
         with pytest.raises(SettingError, match=name):
             Settings.from_environ({**good, name: value})
+    assert Settings.from_environ(good).mails_per_s == 14
+    assert Settings.from_environ({**good, "EMAIL_TRANSPORT": "smtp://mail.example"}).mails_per_s == 0
+    assert Settings.from_environ({**good, "MAILS_PER_S": "0.5"}).mails_per_s == 0.5
 
 
 def test_calls_side_by_side_in_one_process_do_not_mix(dispatch: Dispatch, hook: WebhookEndpoint) -> None:

@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from lambdas.alert_dispatch.breaker import PAUSE, THRESHOLD, WINDOW
+from lambdas.alert_dispatch.limits import Limit
 from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Place, Superseded, Wait
-from tests.dispatch_in_memory import MemoryBreaker, MemoryOrder
+from lambdas.alert_dispatch.targets import PAUSE, THRESHOLD, WINDOW, Look
+from tests.dispatch_in_memory import MemoryOrder, MemoryTargets
 from tests.fakes import FakeEvents, FakeQueue, FakeSqs
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -122,8 +123,23 @@ def test_the_order_in_memory_is_that_of_the_dispatch_table() -> None:
     assert order.claim(recovered, "t3", NOW) == AlreadySent()
 
 
+def test_turns_in_memory_are_those_of_the_dispatch_table() -> None:
+    targets, order, channel, limit = MemoryTargets(), MemoryOrder(), uuid4(), Limit(timedelta(seconds=1), 1)
+    assert targets.take(channel, 1, limit, NOW) == Look(NOW, None)
+    assert targets.take(channel, 1, limit, NOW) == Look(NOW + limit.every, None)
+    targets.hold(channel, 1, limit, NOW + 30 * limit.every, NOW)
+    turn = targets.take(channel, 1, limit, NOW).turn_at
+    assert turn == NOW + 30 * limit.every
+    place = Place(uuid4(), channel, 1, supersedable=True)
+    claimed = order.claim(place, "t1", NOW)
+    assert isinstance(claimed, Claimed)
+    order.postpone(place, claimed, turn)
+    order.postpone(place, Claimed("stranger", 0), NOW)
+    assert order.claim(place, "t2", NOW) == Claimed("t2", 0, turn, 0)
+
+
 def test_the_breaker_in_memory_opens_at_the_third_timeout_and_forgets() -> None:
-    breaker, channel = MemoryBreaker(), uuid4()
+    breaker, channel = MemoryTargets(), uuid4()
     assert breaker.open_for_s(channel, 1, NOW) is None
     for _ in range(THRESHOLD - 1):
         breaker.timed_out(channel, 1, NOW)
@@ -132,5 +148,5 @@ def test_the_breaker_in_memory_opens_at_the_third_timeout_and_forgets() -> None:
     assert breaker.open_for_s(channel, 1, NOW) == PAUSE.total_seconds()
     assert breaker.open_for_s(channel, 2, NOW) is None
     assert breaker.open_for_s(channel, 1, NOW + WINDOW + timedelta(seconds=1)) is None
-    breaker.answered(channel, 1)
+    breaker.answered(channel, 1, NOW)
     assert breaker.open_for_s(channel, 1, NOW) is None
