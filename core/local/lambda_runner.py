@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -141,6 +143,29 @@ class Slots:
             return self._turn.wait_for(lambda: not self._running, timeout_s)
 
 
+class Threads:
+    """Runs calls side by side, as many as there are.
+
+    A thread that has finished one waits for the next: starting one takes the poller long while others keep the interpreter busy. They are
+    daemons: a call that hangs for good holds nobody's exit.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Run `call`, which raises nothing, soon."""
+        self._calls.put(call)
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._take_calls, name="invocation", daemon=True).start()
+
+    def _take_calls(self) -> None:
+        while True:
+            self._calls.get()()
+            self._idle.release()
+
+
 class LambdaRunner:
     """Feeds one queue to one handler."""
 
@@ -160,6 +185,7 @@ class LambdaRunner:
         self._region = region
         self._timeout_s = timeout_s
         self._slots = Slots(concurrency)
+        self._threads = Threads()
         self._url: str | None = None
 
     def run_until(self, stop: threading.Event) -> None:
@@ -189,7 +215,7 @@ class LambdaRunner:
             return
         for message in messages:
             ticket = self._slots.take(self._timeout_s)
-            threading.Thread(target=self._run, args=(message, ticket), name="invocation", daemon=True).start()
+            self._threads.run(partial(self._run, message, ticket))
 
     def _receive(self, limit: int) -> Sequence[Message]:
         if self._url is None:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,7 @@ import pytest
 
 from core.contracts.names import Names
 from core.local.lambda_context import LambdaContext
-from core.local.lambda_runner import LambdaRunner, Slots, is_done, sqs_event
+from core.local.lambda_runner import LambdaRunner, Slots, Threads, is_done, sqs_event
 from core.local.postgres import PostgresServer
 from tests.conftest import free_port
 from tests.integration.local.stand_ins import REGION, StandIn, fresh_database, stand_in
@@ -175,6 +176,26 @@ def test_an_invocation_past_its_timeout_gives_its_slot_back(queue: AlertsQueue) 
         queue.send("next")
         assert done.wait(10)
         release.set()
+
+
+def test_threads_run_side_by_side_and_take_the_next_call_when_they_are_done() -> None:
+    threads, together, ran = Threads(), threading.Barrier(4), threading.Semaphore(0)
+    seen: set[int] = set()
+
+    def call(meet: Callable[[], object]) -> None:
+        meet()
+        seen.add(threading.get_ident())
+        ran.release()
+
+    for _ in range(4):
+        threads.run(partial(call, partial(together.wait, 10)))
+    for _ in range(4):
+        assert ran.acquire(timeout=10), "each call had a thread of its own"
+    for _ in range(40):
+        wait_until(lambda: threads._idle._value == 4)
+        threads.run(partial(call, lambda: None))
+        assert ran.acquire(timeout=10)
+    assert len(seen) == 4
 
 
 def test_slots_count_what_runs_past_its_timeout() -> None:
