@@ -4,6 +4,7 @@ Invariant: a delivery exists if and only if its request was written to the outbo
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -11,7 +12,6 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from core.adapters.database import Connection
-from core.adapters.store import alerts as alert_store
 from core.adapters.store import deliveries as delivery_store
 from core.adapters.store import outbox
 from core.adapters.store.alerts import ChannelRef, StoredAlert
@@ -19,31 +19,27 @@ from core.adapters.store.deliveries import NewDelivery
 from core.adapters.store.outbox import OutboxEvent
 from core.contracts import events
 from core.domain import delivery as rules
-from core.logs import get_logger
-
-log = get_logger(__name__)
 
 RECEIPT_TIMEOUT: Final = timedelta(minutes=5)
 
 
-def request_messages(connection: Connection, alerts: Sequence[StoredAlert], now: datetime, receipt_timeout: timedelta) -> None:
-    """One delivery and one request for each alert and channel of its workspace. The caller commits."""
-    if not alerts:
-        return
-    channels_of = alert_store.lock_channels(connection, {alert.workspace_id for alert in alerts})
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """An alert, and the channels that it goes to."""
+
+    alert: StoredAlert
+    channels: Sequence[ChannelRef]
+
+
+def request_messages(connection: Connection, addressed: Sequence[Addressed], now: datetime, receipt_timeout: timedelta) -> None:
+    """One delivery and one request for each alert and channel, of any workspaces. The caller has locked the channels, and commits."""
     due = rules.receipt_due(now, 1, receipt_timeout)
     new: list[NewDelivery] = []
     requests: list[OutboxEvent] = []
-    for alert in alerts:
-        channels = {channel.id: channel for channel in channels_of[alert.workspace_id]}
-        enabled = [channel.id for channel in channels.values() if not channel.disabled]
-        told = [channels[uid] for uid in rules.route(enabled, alert.only_channel_id) if uid in channels]
-        if not told:
-            log.warning("alert.no_channels", alert_id=str(alert.id), workspace_id=str(alert.workspace_id))
-        for channel in told:
-            delivery = NewDelivery(uuid7(), alert.workspace_id, alert.id, channel.id, channel.config_version, due)
-            new.append(delivery)
-            requests.append(request_event(delivery.id, 1, alert, channel, now))
+    for alert, channel in ((one.alert, channel) for one in addressed for channel in one.channels):
+        delivery = NewDelivery(uuid7(), alert.workspace_id, alert.id, channel.id, channel.config_version, due)
+        new.append(delivery)
+        requests.append(request_event(delivery.id, 1, alert, channel, now))
     delivery_store.insert(connection, new, now)
     outbox.insert(connection, requests, now)
 

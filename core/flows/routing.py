@@ -33,6 +33,7 @@ from core.domain.maintenance import Window
 from core.domain.uptime import Span
 from core.domain.website import UNKNOWN_TOLERANCE
 from core.flows.alert_metrics import count_held
+from core.flows.recipients import address
 from core.flows.requests import RECEIPT_TIMEOUT, request_messages
 from core.logs import get_logger
 
@@ -81,7 +82,7 @@ def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_t
         monitor_id = store.lock_monitor(connection, alert_id)
         if monitor_id is None:
             alert = store.claim_for_routing(connection, alert_id, now)
-            request_messages(connection, [alert] if alert else [], now, receipt_timeout)
+            request_messages(connection, address(connection, [alert] if alert else []), now, receipt_timeout)
             return False
         routed = _route_monitors(connection, [monitor_id], now, receipt_timeout)
     return _follow_up(connection, routed, now)
@@ -209,7 +210,7 @@ def _act(connection: Connection, routed: Sequence[Routed], now: datetime, receip
             if decision.cause and alert.incident_id:
                 store.note_cause(connection, alert.incident_id, decision.cause)
     store.save(connection, saved)
-    request_messages(connection, told, now, receipt_timeout)
+    request_messages(connection, address(connection, told), now, receipt_timeout)
 
 
 def _saved(verdict: Verdict, routed_at: datetime) -> Saved:
