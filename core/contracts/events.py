@@ -26,6 +26,8 @@ AlertType = Annotated[
         "recovered",
         "acknowledged",
         "unacknowledged",
+        "escalated",
+        "reminder",
         "flapping",
         "not_monitored",
         "monitored_again",

@@ -30,7 +30,7 @@ IN_FLIGHT_DELAY_S: Final = 5
 LONGEST_WAIT_S: Final = 11 * 3600
 """SQS hides a message for 12 hours at most. One whose turn is later comes again in between, and keeps its turn."""
 
-SUPERSEDABLE: Final = frozenset({"down", "acknowledged", "unacknowledged"})
+SUPERSEDABLE: Final = frozenset({"down", "escalated", "reminder", "acknowledged", "unacknowledged"})
 """Messages about an outage that is under way: each later one, and the recovery above all, tells the whole story of it.
 
 Every other notice says something that no later one repeats."""

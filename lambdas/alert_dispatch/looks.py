@@ -23,6 +23,8 @@ _WHITE: Final = Look("⚪", 0x80868B, "white_circle", "emphasis")
 
 LOOKS: Final = {
     "down": _RED,
+    "escalated": _RED,
+    "reminder": _RED,
     "recovered": _GREEN,
     "acknowledged": _BLUE,
     "unacknowledged": _ORANGE,

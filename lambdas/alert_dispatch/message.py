@@ -53,6 +53,9 @@ REASONS: Final = {
 """By the reason's label; an unknown (newer) one is shown as it is."""
 
 
+STILL: Final = {"down": "", "escalated": "", "reminder": "STILL "}
+"""What is told of an outage that lasts, and how its subject begins. Whom it is `escalated` to, hears of it for the first time."""
+
 ABOUT_CHANNELS: Final = {
     "channel_disabled": ("CHANNEL DISABLED: one of your channels gets no more alerts", "A channel was disabled."),
     "verification": ("Confirm this address for Uptime Monitor", "Somebody wants alerts to be sent here."),
@@ -117,8 +120,8 @@ def compose(request: AlertRequested, public_url: str = "", acknowledge: str = ""
 
 def _story(request: AlertRequested) -> _Story:
     monitor, incident = request.monitor, request.incident
-    if request.alert_type == "down" and monitor and incident:
-        return _down(monitor, incident, request.text)
+    if request.alert_type in STILL and monitor and incident:
+        return _down(monitor, incident, request.text, STILL[request.alert_type])
     if request.alert_type == "recovered" and monitor and incident:
         return _recovered(monitor, incident, request.text)
     if request.alert_type in {"acknowledged", "unacknowledged"} and monitor and incident:
@@ -128,14 +131,16 @@ def _story(request: AlertRequested) -> _Story:
     return _notice(request, monitor)
 
 
-def _down(monitor: MonitorFacts, incident: IncidentFacts, text: str) -> _Story:
-    if monitor.kind == "heartbeat":
+def _down(monitor: MonitorFacts, incident: IncidentFacts, text: str, still: str) -> _Story:
+    if still:
+        headline = f"{monitor.name} is still down."
+    elif monitor.kind == "heartbeat":
         failed = incident.reason == "heartbeat_failed"
         headline = f"{monitor.name} has failed." if failed else f"{monitor.name} has not pinged in time."
     else:
         headline = f"{monitor.name} is down."
     facts = (*_what_and_why(monitor, incident), ("Since", moment(incident.began_at)), ("Confirmed", _confirmed(incident)))
-    return _Story(f"DOWN: {monitor.name} - {reason_in_words(incident.reason).rstrip('.')}", headline, facts, text)
+    return _Story(f"{still}DOWN: {monitor.name} - {reason_in_words(incident.reason).rstrip('.')}", headline, facts, text)
 
 
 def _recovered(monitor: MonitorFacts, incident: IncidentFacts, text: str) -> _Story:

@@ -13,7 +13,7 @@ from lambdas.alert_dispatch.message import Message
 
 TITLE_BYTES: Final = 500
 MESSAGE_BYTES: Final = 3000
-LOUD: Final = frozenset({"down"})
+LOUD: Final = frozenset({"down", "escalated", "reminder"})
 """Types with the priority of outages."""
 
 

@@ -14,6 +14,9 @@ CLOSING: Final[frozenset[AlertType]] = frozenset({"recovered", "monitored_again"
 ACKNOWLEDGING: Final[frozenset[AlertType]] = frozenset({"acknowledged"})
 """Alerts that acknowledge there what somebody has acknowledged here."""
 
+OUTAGES: Final[frozenset[AlertType]] = frozenset({"down", "escalated", "reminder"})
+"""Alerts that are as grave as the channel says outages are."""
+
 SOURCE: Final = "Uptime Monitor"
 
 

@@ -181,6 +181,15 @@ def test_a_recovery_overtakes_an_unsent_outage_which_then_counts_as_told(dispatc
     assert superseded[0].superseded_by == 1_000_000
 
 
+def test_a_reminder_tells_what_an_unsent_one_would_have(dispatch: Dispatch, hook: WebhookEndpoint) -> None:
+    channel, incident = webhook_channel(dispatch, hook), uuid4()
+    first, second = (alert_request(channel, order_key=incident, alert_type="reminder", sequence=sequence) for sequence in (2, 3))
+    assert dispatch.invoke(sqs_record(second), sqs_record(first)) == []
+    assert [json.loads(r.body)["type"] for r in hook.received] == ["alert.reminder"]
+    superseded = {r.delivery_id: r.superseded_by for r in dispatch.new_receipts() if isinstance(r, events.AlertDelivered)}
+    assert superseded == {second.data.delivery_id: None, first.data.delivery_id: 3}
+
+
 def test_other_notices_are_never_superseded(dispatch: Dispatch, hook: WebhookEndpoint) -> None:
     channel, key = webhook_channel(dispatch, hook), uuid4()
     later = alert_request(channel, order_key=key, alert_type="monitored_again", sequence=2, incident=None)

@@ -128,6 +128,18 @@ def test_what_is_acknowledged_here_is_acknowledged_there() -> None:
     assert "Ada looks after it" in alerted.calls[0].content["note"]
 
 
+@pytest.mark.parametrize("alert_type", ["escalated", "reminder"])
+def test_what_lasts_is_as_grave_as_its_beginning_and_belongs_to_its_page(alert_type: str) -> None:
+    message = outgoing(alert_type)
+    key = str(message.request.data.order_key)
+    with service(pagerduty) as paged, service(opsgenie) as alerted:
+        send_page(paged.url, message, severity="error")
+        send_alert(alerted.url, message, priority="P2")
+    page = paged.calls[0].content
+    assert (page["event_action"], page["dedup_key"], page["payload"]["severity"]) == ("trigger", key, "error")
+    assert (alerted.calls[0].content["alias"], alerted.calls[0].content["priority"]) == (key, "P2")
+
+
 @pytest.mark.parametrize("alert_type", ["not_monitored", "flapping", "certificate_expiring"])
 def test_other_alerts_are_warnings(alert_type: str) -> None:
     message = outgoing(alert_type, incident=None)

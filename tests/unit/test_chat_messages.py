@@ -167,6 +167,9 @@ def test_every_type_has_its_look() -> None:
     assert look("something_newer") == look("test")
 
 
+ABOUT_OUTAGES = {"down", "escalated", "reminder", "acknowledged", "unacknowledged", "recovered"}
+
+
 @pytest.mark.parametrize("alert_type", ALERT_TYPES)
 def test_every_type_says_in_every_form_what_happened(alert_type: str) -> None:
     told = message(alert_type)
@@ -184,7 +187,7 @@ def test_every_type_says_in_every_form_what_happened(alert_type: str) -> None:
         for label, value in told.facts:
             assert label in form
             assert value in form
-        assert (LINK in form) == (alert_type in {"down", "recovered", "acknowledged", "unacknowledged"})
+        assert (LINK in form) == (alert_type in ABOUT_OUTAGES)
 
 
 def test_the_link_that_acknowledges_is_in_every_form() -> None:

@@ -37,7 +37,7 @@ def request(
 ) -> AlertRequested:
     target = "https://shop.example.com/" if kind == "website" else "every 1 d, grace 1 h"
     resolved_at = BEGAN + timedelta(minutes=12, seconds=3) if alert_type == "recovered" else None
-    about_outage = alert_type in {"down", "recovered", "acknowledged", "unacknowledged"}
+    about_outage = alert_type in {"down", "escalated", "reminder", "recovered", "acknowledged", "unacknowledged"}
     acknowledged_at = BEGAN + timedelta(minutes=2) if alert_type == "acknowledged" else None
     return AlertRequested(
         delivery_id=UUID(int=1),
@@ -78,6 +78,24 @@ def test_down_says_what_why_and_since_when() -> None:
     ):
         assert part in message.text
         assert part in message.html
+
+
+@pytest.mark.parametrize(
+    ("alert_type", "kind", "subject", "headline"),
+    [
+        ("escalated", "website", "DOWN: Shop - The connection was refused", "Shop is down."),
+        ("escalated", "heartbeat", "DOWN: Shop - The connection was refused", "Shop has not pinged in time."),
+        ("reminder", "website", "STILL DOWN: Shop - The connection was refused", "Shop is still down."),
+        ("reminder", "heartbeat", "STILL DOWN: Shop - The connection was refused", "Shop is still down."),
+    ],
+)
+def test_what_lasts_is_told_to_others_as_news_and_once_more_as_a_reminder(
+    alert_type: Any, kind: Any, subject: str, headline: str
+) -> None:
+    text = "It has been down for 20 min, and nobody has acknowledged it."
+    message = compose(request(alert_type, kind, text=text))
+    assert (message.subject, message.headline, message.closing) == (subject, headline, text)
+    assert dict(message.facts)["Since"] == "2026-11-23 12:00:00 UTC"
 
 
 def test_recovered_tells_the_whole_story() -> None:

@@ -18,7 +18,14 @@ START_S: Final = 5.0
 
 CHILD: Final = "lambdas.alert_dispatch.apprise_child"
 RUNTIME_API: Final = "AWS_LAMBDA_RUNTIME_API"
-TYPES: Final = {"down": "failure", "recovered": "success", "monitored_again": "success", "test": "info"}
+TYPES: Final = {
+    "down": "failure",
+    "escalated": "failure",
+    "reminder": "failure",
+    "recovered": "success",
+    "monitored_again": "success",
+    "test": "info",
+}
 SAID_LIMIT: Final = 200
 
 

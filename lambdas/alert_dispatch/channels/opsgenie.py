@@ -12,7 +12,7 @@ from core.contracts.channels.opsgenie import OpsgenieConfig
 from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.message import Message, one_line
-from lambdas.alert_dispatch.paging import CLOSING, SOURCE, judge_call, where
+from lambdas.alert_dispatch.paging import CLOSING, OUTAGES, SOURCE, judge_call, where
 from lambdas.alert_dispatch.posting import Answer, Poster
 
 MESSAGE_LIMIT: Final = 130
@@ -73,7 +73,7 @@ def alert(outgoing: Outgoing, config: OpsgenieConfig) -> dict[str, Any]:
         "entity": one_line(where(data))[:ENTITY_LIMIT],
         "source": SOURCE,
         "tags": [data.alert_type],
-        "priority": {"down": config.priority, "test": LEAST}.get(data.alert_type, OTHERS),
+        "priority": {**dict.fromkeys(OUTAGES, config.priority), "test": LEAST}.get(data.alert_type, OTHERS),
     }
 
 

@@ -13,7 +13,7 @@ from core.contracts.events import AlertType
 from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.message import Message, one_line
-from lambdas.alert_dispatch.paging import ACKNOWLEDGING, CLOSING, SOURCE, judge_call, where
+from lambdas.alert_dispatch.paging import ACKNOWLEDGING, CLOSING, OUTAGES, SOURCE, judge_call, where
 from lambdas.alert_dispatch.posting import Answer, Poster
 
 BAD_REQUEST: Final = 400
@@ -84,8 +84,9 @@ def _details(message: Message) -> dict[str, str]:
 
 def severity(alert_type: str, config: PagerDutyConfig) -> str:
     """Outages as configured, tests as information, all else as warnings."""
-    about_the_outage = dict.fromkeys(("down", "recovered", "acknowledged", "unacknowledged"), config.severity)
-    return {**about_the_outage, "test": "info"}.get(alert_type, "warning")
+    if alert_type in OUTAGES or alert_type in {"recovered", "acknowledged", "unacknowledged"}:
+        return config.severity
+    return "info" if alert_type == "test" else "warning"
 
 
 def reason_of(body: bytes) -> str:
