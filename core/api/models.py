@@ -2,7 +2,7 @@
 
 from core.api.accounts.models import ApiKey, Membership, User, Workspace
 from core.api.channels.models import Channel
-from core.api.incidents.models import Alert, Delivery, Incident, Outbox
+from core.api.incidents.models import Alert, AlertStep, Delivery, Incident, Outbox
 from core.api.maintenance.models import MaintenanceWindow
 from core.api.monitors.models import (
     Certificate,
@@ -15,9 +15,12 @@ from core.api.monitors.models import (
     Website,
     WebsiteState,
 )
+from core.api.routes.models import AlertRoute
 
 __all__ = [
     "Alert",
+    "AlertRoute",
+    "AlertStep",
     "ApiKey",
     "Certificate",
     "Channel",

@@ -160,6 +160,17 @@ class NewestFirst[M: Model](BasePagination):
         return int(raw)
 
 
+class InOrder[M: Model](NewestFirst[M]):
+    """Ordered by the `keyset` of the view, ascending."""
+
+    @override
+    def fetch(self, queryset: QuerySet[M], cursor: Cursor | None, limit: int) -> list[M]:
+        backward = cursor is not None and cursor.backward
+        columns = [f"-{key.column}" if backward else key.column for key in self._keyset]
+        turned = cursor and Cursor(not cursor.backward, cursor.values)
+        return list(self._beyond(queryset, turned).order_by(*columns)[:limit])
+
+
 class NewestFirstByDay[M: Model](NewestFirst[M]):
     """For tables partitioned by day on the first key: looks at the days next to the cursor, at more if these hold too little."""
 

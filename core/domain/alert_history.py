@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Literal, get_args
 from uuid import UUID
 
+from core.domain.alert_routes import Chosen
 from core.domain.alert_words import alert_state, explain_alert, explain_message, moment
 
 type StepKind = Literal["incident", "alert", "channel", "delivery", "outbox", "dead letter"]
@@ -42,6 +43,8 @@ class ToldAlert:
     held_reason: str
     dropped: bool
     text: str
+    chosen_by: str = ""
+    route_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def _of_an_alert(alert: ToldAlert, known: Known) -> Iterator[Step]:
         if message := messages.get(receiver.id):
             yield from _of_a_message(message, receiver, known.letters)
         else:
-            yield Step(decided_at, "channel", receiver.label, _why_not(receiver, decided_at))
+            yield Step(decided_at, "channel", receiver.label, _why_not(receiver, alert, decided_at))
     if not messages:
         yield Step(decided_at, "channel", "none", "Nobody was told: no channel was chosen.")
 
@@ -182,7 +185,7 @@ def _of_a_message(message: Message, receiver: Receiver, letters: Iterable[Letter
             yield Step(letter.sent_at, "dead letter", receiver.label, text)
 
 
-def _why_not(receiver: Receiver, decided_at: datetime) -> str:
+def _why_not(receiver: Receiver, alert: ToldAlert, decided_at: datetime) -> str:
     """From the channel as it is now: what it was then is not kept."""
     if receiver.created_at > decided_at:
         return f"Not told: it was added later, on {moment(receiver.created_at)}."
@@ -191,6 +194,8 @@ def _why_not(receiver: Receiver, decided_at: datetime) -> str:
         return f"Not told: it is disabled since {moment(receiver.disabled_at)}{why}."
     if receiver.unverified_since:
         return "Not told: nobody has answered from its address yet."
+    if alert.chosen_by == Chosen.ROUTE:
+        return f"Not told by this message: the route “{alert.route_name}” has another place for it, or none."
     return "Not told: it was not chosen, or was disabled at that time."
 
 

@@ -1,9 +1,10 @@
 """Whether an alert about a change of state is sent now, held until later, or dropped because a later one tells more.
 
 One promise: once everything due is decided, the last thing that people heard is how the monitor is, or the alert that says so is held, and
-decided again at a known time. Of a monitor's undecided alerts only the latest can be held, so there is never a queue of old news.
+decided again at a known time. Of a monitor's undecided alerts only the latest can be held, so there is never a queue of old news; in quiet
+hours also the end of the outage that people were told of last.
 
-Other reasons to hold (quiet hours) are further entries in `_reasons_to_hold`.
+Other reasons to hold are further entries in `_reasons_to_hold`.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,6 +54,8 @@ class Why(StrEnum):
     FLAPPING = "flapping"
     PAUSED = "paused"
     MUTED = "muted"
+    QUIET_HOURS = "quiet_hours"
+    DELAYED = "delayed"
     UNTOLD = "untold"
 
 
@@ -97,7 +100,8 @@ class Facts:
     """What decides about the alerts of one monitor.
 
     `counted` are the times of changes that count for flapping; `windows` are those that apply to the monitor; `patience` is how long the
-    monitor may need to be well again after its parent is. `muted_until` may have passed.
+    monitor may need to be well again after its parent is. `muted_until` may have passed. By the route of its alerts an outage is told after
+    `delay`, and nothing before `quiet_until`.
     """
 
     heard: Heard
@@ -107,6 +111,8 @@ class Facts:
     patience: timedelta = timedelta(minutes=1)
     paused: bool = False
     muted_until: datetime | None = None
+    delay: timedelta = timedelta()
+    quiet_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +153,12 @@ LATE: Final = {
     Why.FLAPPING: f"It had been flapping and has not changed for {STABLE.seconds // 60} minutes now.",
     Why.PAUSED: "This was held back while it was paused.",
     Why.MUTED: "This was held back while it was muted.",
+    Why.QUIET_HOURS: "This was held back during quiet hours.",
 }
 
 
 def decide(changes: Sequence[Change], facts: Facts, now: datetime) -> list[Decision]:
-    """A decision about each of a monitor's undecided alerts, oldest first; only the last can be a `Hold`."""
+    """A decision about each of a monitor's undecided alerts, oldest first; only the last can be a `Hold`, and the end of what was told."""
     decisions: list[Decision] = []
     heard = facts.heard
     for number, change in enumerate(changes, 1):
@@ -159,6 +166,11 @@ def decide(changes: Sequence[Change], facts: Facts, now: datetime) -> list[Decis
         heard = _heard_after(heard, change, decision)
         decisions.append(decision)
     return decisions
+
+
+def hold_again(change: Change, facts: Facts, now: datetime) -> Hold | None:
+    """Whether more about an outage that was told and lasts has to wait: it does wherever it would if it had been held before."""
+    return _hold(replace(change, held=change.held or Why.DELAYED), replace(facts, delay=timedelta()), now)
 
 
 def patience(kind: str, recovery: timedelta) -> timedelta:
@@ -188,6 +200,8 @@ def _decide(change: Change, facts: Facts, now: datetime, *, latest: bool) -> Dec
         return Drop(Why.UNTOLD)
     if facts.heard is Heard.FLAPPING:
         return _settling(change, facts, now, latest=latest)
+    if not change.went_down and facts.quiet_until:
+        return Hold(facts.quiet_until, Why.QUIET_HOURS)
     if change.went_down and (kept_back := _kept_back(change, facts, now)):
         return kept_back
     settled = latest and now >= change.at + STABLE
@@ -202,7 +216,7 @@ def _settling(change: Change, facts: Facts, now: datetime, *, latest: bool) -> D
         return Drop(Why.FLAPPING)
     if now < change.at + STABLE:
         return Hold(change.at + STABLE, Why.FLAPPING)
-    hold = _hold(change, facts, now) if change.went_down else None
+    hold = _hold(change, facts, now) if change.went_down else _quiet_hours(change, facts, now)
     return hold or Send(LATE[Why.FLAPPING])
 
 
@@ -210,10 +224,9 @@ def _kept_back(change: Change, facts: Facts, now: datetime) -> Hold | Drop | Non
     """An outage that lasts is held while something explains it; one that is over is dropped if something explained all of it."""
     if change.ended_at is None:
         return _hold(change, facts, now)
-    if change.held:
-        return Drop(change.held)
-    if _muted(change, facts, now):
-        return Drop(Why.MUTED)
+    why = change.held or (Why.MUTED if _muted(change, facts, now) else None) or _untimely(change.at, change.ended_at, facts)
+    if why:
+        return Drop(why)
     known_late = change.ended_at < change.at
     if covers(facts.windows, Span(change.began_at if known_late else change.at, change.ended_at)):
         return Drop(Why.MAINTENANCE)
@@ -221,6 +234,13 @@ def _kept_back(change: Change, facts: Facts, now: datetime) -> Hold | Drop | Non
     if outage and outage.began_at <= change.at and (outage.resolved_at is None or change.at <= outage.resolved_at):
         return Drop(Why.DEPENDENCY, outage.id)
     return None
+
+
+def _untimely(at: datetime, ended_at: datetime, facts: Facts) -> Why | None:
+    """Why its route tells nobody of an outage that is over: it was too short, or it is not the time."""
+    if facts.quiet_until:
+        return Why.QUIET_HOURS
+    return Why.DELAYED if facts.delay and ended_at < at + facts.delay else None
 
 
 def _hold(change: Change, facts: Facts, now: datetime) -> Hold | None:
@@ -264,10 +284,28 @@ def _muted(_change: Change, facts: Facts, now: datetime) -> Hold | None:
     return Hold(facts.muted_until, Why.MUTED) if facts.muted_until and now < facts.muted_until else None
 
 
-_reasons_to_hold: Final[Sequence[Callable[[Change, Facts, datetime], Hold | None]]] = (_maintenance, _dependency, _paused, _muted)
+def _quiet_hours(_change: Change, facts: Facts, _now: datetime) -> Hold | None:
+    return Hold(facts.quiet_until, Why.QUIET_HOURS) if facts.quiet_until else None
+
+
+def _delayed(change: Change, facts: Facts, now: datetime) -> Hold | None:
+    """An outage that is over before its time is told to nobody."""
+    return Hold(change.at + facts.delay, Why.DELAYED) if now < change.at + facts.delay else None
+
+
+_reasons_to_hold: Final[Sequence[Callable[[Change, Facts, datetime], Hold | None]]] = (
+    _maintenance,
+    _dependency,
+    _paused,
+    _muted,
+    _quiet_hours,
+    _delayed,
+)
 
 
 def _heard_after(heard: Heard, change: Change, decision: Decision) -> Heard:
     if isinstance(decision, Send):
         return Heard.DOWN if change.went_down else Heard.UP
+    if isinstance(decision, Hold) and not change.went_down and decision.why is Why.QUIET_HOURS:
+        return Heard.UP  # they will have heard it before anything that happens later
     return Heard.FLAPPING if decision.flapping else heard

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from core.domain.alert_policy import Why
+from core.domain.alert_routes import Chosen
 
 type AlertState = Literal["waiting", "held", "sent", "dropped"]
 
@@ -14,6 +15,8 @@ HELD_WHILE: Final = {
     Why.FLAPPING: "the monitor is flapping",
     Why.PAUSED: "the monitor is paused",
     Why.MUTED: "the monitor is muted",
+    Why.QUIET_HOURS: "its route has quiet hours",
+    Why.DELAYED: "its route waits whether the outage lasts",
 }
 DROPPED_BECAUSE: Final = {
     Why.MAINTENANCE: "it began and ended within a maintenance window",
@@ -21,6 +24,8 @@ DROPPED_BECAUSE: Final = {
     Why.FLAPPING: "the monitor was flapping and changed again",
     Why.PAUSED: "the outage was over when the monitor was resumed",
     Why.MUTED: "the outage was over while the monitor was still muted",
+    Why.QUIET_HOURS: "the outage was over before the quiet hours were",
+    Why.DELAYED: "the outage was over before the first step of its route",
     Why.UNTOLD: "nobody had been told of the outage",
 }
 
@@ -43,6 +48,14 @@ class DecidedAlert(Protocol):
     @property
     def dropped(self) -> bool:
         """Whether nobody is told."""
+
+    @property
+    def chosen_by(self) -> str:
+        """By what its channels were chosen (`core.domain.alert_routes.Chosen`)."""
+
+    @property
+    def route_name(self) -> str:
+        """The route by which they were; empty without one."""
 
 
 class SentMessage(Protocol):
@@ -86,7 +99,17 @@ def explain_alert(alert: DecidedAlert) -> str:
             return f"Held while {held_while}; decided again by {moment(alert.due_at)}."
         case "dropped":
             return f"Not sent: {DROPPED_BECAUSE.get(Why(alert.held_reason), alert.held_reason)}."
-    return f"Sent, after it was held while {held_while}." if held_while else "Sent."
+    sent = f"Sent, after it was held while {held_while}" if held_while else "Sent"
+    return f"{sent}{_whereto(alert)}."
+
+
+def _whereto(alert: DecidedAlert) -> str:
+    match alert.chosen_by:
+        case Chosen.ROUTE:
+            return f", by the route “{alert.route_name}”"
+        case Chosen.FALLBACK:
+            return f", to every channel, because the route “{alert.route_name}” leads to none that is enabled"
+    return ""
 
 
 def explain_message(message: SentMessage) -> str:

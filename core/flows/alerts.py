@@ -19,6 +19,7 @@ from core.contracts import events
 from core.domain import delivery as rules
 from core.domain.delivery import Count
 from core.flows.dead_channels import disable_channel
+from core.flows.escalation import tell_more
 from core.flows.requests import RECEIPT_TIMEOUT, request_event
 from core.flows.routing import route_waiting
 from core.logs import get_logger
@@ -86,10 +87,18 @@ def sweep(
     """
     with pool.connection() as connection:
         routed = route_waiting(connection, now, receipt_timeout, look_soon)
+        told = tell_more(connection, now, receipt_timeout)
         again = rerequest_overdue(connection, now, receipt_timeout)
     relayed = relay_outbox(pool, bus)
-    if routed or again.requested or again.given_up:
-        log.info("alerts.swept", routed=routed, rerequested=again.requested, given_up=len(again.given_up), relayed=relayed)
+    if routed or told or again.requested or again.given_up:
+        log.info(
+            "alerts.swept",
+            routed=routed,
+            told_more=told,
+            rerequested=again.requested,
+            given_up=len(again.given_up),
+            relayed=relayed,
+        )
     return again.given_up
 
 

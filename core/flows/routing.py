@@ -22,18 +22,19 @@ from core.adapters.database import Connection
 from core.adapters.store import alerts as store
 from core.adapters.store import incidents as incident_store
 from core.adapters.store import maintenance as window_store
+from core.adapters.store import routes as route_store
 from core.adapters.store import situations
 from core.adapters.store.alerts import Saved, StoredAlert
 from core.adapters.store.incidents import AlertRow
 from core.adapters.store.situations import Situation
 from core.contracts.events import AlertType
 from core.domain.alert_facts import AlertFacts
-from core.domain.alert_policy import FLAP_WITHIN, Change, Decision, Drop, Facts, Hold, Send, decide, flapping_text, patience
+from core.domain.alert_policy import FLAP_WITHIN, Change, Decision, Drop, Facts, Hold, Send, Why, decide, flapping_text, patience
 from core.domain.maintenance import Window
 from core.domain.uptime import Span
 from core.domain.website import UNKNOWN_TOLERANCE
 from core.flows.alert_metrics import count_held
-from core.flows.recipients import address
+from core.flows.recipients import Routes, Timing, address, routes_for
 from core.flows.requests import RECEIPT_TIMEOUT, request_messages
 from core.logs import get_logger
 
@@ -81,8 +82,7 @@ def route_alert(connection: Connection, alert_id: UUID, now: datetime, receipt_t
     with connection.transaction():
         monitor_id = store.lock_monitor(connection, alert_id)
         if monitor_id is None:
-            alert = store.claim_for_routing(connection, alert_id, now)
-            request_messages(connection, address(connection, [alert] if alert else []), now, receipt_timeout)
+            _route_alone(connection, alert_id, now, receipt_timeout)
             return False
         routed = _route_monitors(connection, [monitor_id], now, receipt_timeout)
     return _follow_up(connection, routed, now)
@@ -148,6 +148,22 @@ def route_waiting(
     return route_alerts(connection, waiting, now, receipt_timeout, look_soon)
 
 
+def _route_alone(connection: Connection, alert_id: UUID, now: datetime, receipt_timeout: timedelta) -> None:
+    """Route an alert that is about no change of state: it is sent, unless quiet hours keep it."""
+    alert = store.claim_for_routing(connection, alert_id, now)
+    if alert is None:
+        return
+    routes = routes_for(connection, [alert])
+    if alert.alert_type == "monitored_again" and route_store.drop_untold_gap(connection, alert.order_key, now):
+        store.save(connection, [Saved(alert.id, now, None, Why.UNTOLD, dropped=True)])
+        return
+    quiet_until = None if alert.only_channel_id else routes.timing(alert, now).quiet_until
+    if quiet_until:
+        store.save(connection, [Saved(alert.id, None, quiet_until, Why.QUIET_HOURS)])
+        return
+    request_messages(connection, address(connection, [alert], routes, now), now, receipt_timeout)
+
+
 def _route_monitors(
     connection: Connection, monitor_ids: Sequence[int], now: datetime, receipt_timeout: timedelta
 ) -> list[Routed]:
@@ -155,27 +171,43 @@ def _route_monitors(
     undecided = store.lock_undecided(connection, monitor_ids)
     since = {monitor_id: min(change.at for _, change in waiting) - FLAP_WITHIN for monitor_id, waiting in undecided.items()}
     seen = situations.situations(connection, since)
+    routes = routes_for(connection, [alert for waiting in undecided.values() for alert, _ in waiting])
     routed = [
         Routed(
             monitor_id,
-            _decide(connection, monitor_id, waiting, seen[monitor_id], now),
-            _after(seen[monitor_id].heard_at, now),
+            _decide(connection, monitor_id, waiting, seen[monitor_id], routes=routes, now=now),
+            after(seen[monitor_id].heard_at, now),
             came_up=seen[monitor_id].has_dependants and not waiting[-1][1].went_down,
         )
         for monitor_id, waiting in undecided.items()
     ]
-    _act(connection, routed, now, receipt_timeout)
+    _act(connection, routed, routes, now, receipt_timeout)
     return routed
 
 
 def _decide(
-    connection: Connection, monitor_id: int, undecided: Sequence[tuple[StoredAlert, Change]], seen: Situation, now: datetime
+    connection: Connection,
+    monitor_id: int,
+    undecided: Sequence[tuple[StoredAlert, Change]],
+    seen: Situation,
+    *,
+    routes: Routes,
+    now: datetime,
 ) -> list[Verdict]:
     changes = [change for _, change in undecided]
+    facts = gather(connection, monitor_id, changes, seen, timing=routes.timing(undecided[-1][0], now), now=now)
+    decisions = decide(changes, facts, now)
+    return [Verdict(alert, change, decision) for (alert, change), decision in zip(undecided, decisions, strict=True)]
+
+
+def gather(
+    connection: Connection, monitor_id: int, changes: Sequence[Change], seen: Situation, *, timing: Timing, now: datetime
+) -> Facts:
+    """What decides about these changes of a monitor whose row is locked."""
     parent, recovery = None, timedelta()
     if seen.has_parent:
         parent, recovery = situations.parent(connection, monitor_id, now - UNKNOWN_TOLERANCE)
-    facts = Facts(
+    return Facts(
         seen.heard,
         seen.counted,
         _windows(connection, monitor_id, changes, now) if seen.has_windows else [],
@@ -183,9 +215,9 @@ def _decide(
         patience(seen.kind, recovery),
         seen.paused,
         seen.muted_until,
+        delay=timing.delay,
+        quiet_until=timing.quiet_until,
     )
-    decisions = decide(changes, facts, now)
-    return [Verdict(alert, change, decision) for (alert, change), decision in zip(undecided, decisions, strict=True)]
 
 
 def _windows(connection: Connection, monitor_id: int, changes: Sequence[Change], now: datetime) -> list[Window]:
@@ -193,7 +225,7 @@ def _windows(connection: Connection, monitor_id: int, changes: Sequence[Change],
     return [window for _, window in window_store.of_monitor(connection, monitor_id, Span(earliest, now + TICK))]
 
 
-def _act(connection: Connection, routed: Sequence[Routed], now: datetime, receipt_timeout: timedelta) -> None:
+def _act(connection: Connection, routed: Sequence[Routed], routes: Routes, now: datetime, receipt_timeout: timedelta) -> None:
     """Write down what was decided, and request the messages that follow, in the order of each monitor's changes."""
     told: list[StoredAlert] = []
     saved: list[Saved] = []
@@ -210,7 +242,7 @@ def _act(connection: Connection, routed: Sequence[Routed], now: datetime, receip
             if decision.cause and alert.incident_id:
                 store.note_cause(connection, alert.incident_id, decision.cause)
     store.save(connection, saved)
-    request_messages(connection, address(connection, told), now, receipt_timeout)
+    request_messages(connection, address(connection, told, routes, now), now, receipt_timeout)
 
 
 def _saved(verdict: Verdict, routed_at: datetime) -> Saved:
@@ -224,7 +256,7 @@ def _saved(verdict: Verdict, routed_at: datetime) -> Saved:
             return Saved(verdict.alert.id, routed_at, None, why, dropped=True)
 
 
-def _after(heard_at: datetime | None, now: datetime) -> datetime:
+def after(heard_at: datetime | None, now: datetime) -> datetime:
     """When alerts count as routed: never before what people heard last, though another process, or a clock that was set, is ahead."""
     return max(now, heard_at + TICK) if heard_at else now
 

@@ -95,6 +95,13 @@ def test_a_channel_that_was_not_told_says_why(receiver: Receiver, why: str) -> N
     assert told[-1] == "channel none: Nobody was told: no channel was chosen."
 
 
+def test_a_channel_that_the_route_did_not_name_says_so() -> None:
+    routed = replace(SENT, chosen_by="route", route_name="Nights")
+    told = lines(replace(TOLD, alerts=[routed], messages=[], receivers=[OPS]))
+    assert "alert down: Sent, by the route “Nights”." in told
+    assert "channel Ops (email): Not told by this message: the route “Nights” has another place for it, or none." in told
+
+
 def test_what_is_stuck_shows_where() -> None:
     stuck = replace(DELIVERED, state="requested", generation=3, finished_at=None, receipt_due_at=NOW + 60 * SECOND)
     letter = Letter("alerts", stuck.id, NOW + 2 * SECOND, 60)

@@ -27,6 +27,7 @@ from core.domain.alert_policy import (
     Why,
     decide,
     flapping_text,
+    hold_again,
     is_flapping,
 )
 from core.domain.maintenance import Window
@@ -242,9 +243,41 @@ class TestFlapping:
         assert "is up at the moment" in flapping_text(down=False)
 
 
+class TestRoutes:
+    """What the route of a monitor's alerts says about their time."""
+
+    AFTER = replace(QUIET, delay=10 * MINUTE)
+    NIGHT = replace(QUIET, quiet_until=NOW + HOUR)
+    NIGHT_AND_DOWN = replace(NIGHT, heard=Heard.DOWN)
+
+    def test_an_outage_waits_until_it_has_lasted(self) -> None:
+        assert decide([down()], self.AFTER, NOW) == [Hold(NOW + 10 * MINUTE, Why.DELAYED)]
+        assert decide([down(held=Why.DELAYED)], self.AFTER, NOW + 10 * MINUTE) == [Send()], "it is not late"
+
+    @pytest.mark.parametrize(("lasted", "decided"), [(9, Drop(Why.DELAYED)), (10, Send())])
+    def test_one_that_is_over_is_told_if_it_lasted(self, lasted: int, decided: Drop | Send) -> None:
+        ended_at = NOW + lasted * MINUTE
+        assert decide([down(ended_at=ended_at), up(ended_at)], self.AFTER, NOW + HOUR)[0] == decided
+
+    def test_in_quiet_hours_an_outage_waits_and_one_that_is_over_is_not_told(self) -> None:
+        assert decide([down()], self.NIGHT, NOW) == [Hold(NOW + HOUR, Why.QUIET_HOURS)]
+        over = [down(ended_at=NOW + MINUTE), up(NOW + MINUTE)]
+        assert decide(over, self.NIGHT, NOW + 2 * MINUTE) == [Drop(Why.QUIET_HOURS), Drop(Why.UNTOLD)]
+
+    def test_the_end_of_what_was_told_waits_before_everything_else(self) -> None:
+        night = [up(), down(NOW + MINUTE, ended_at=NOW + 2 * MINUTE), up(NOW + 2 * MINUTE), down(NOW + 3 * MINUTE)]
+        hold = Hold(NOW + HOUR, Why.QUIET_HOURS)
+        assert decide(night, self.NIGHT_AND_DOWN, NOW + 4 * MINUTE) == [hold, Drop(Why.QUIET_HOURS), Drop(Why.UNTOLD), hold]
+
+    def test_more_about_an_outage_waits_where_it_would_have_waited_itself(self) -> None:
+        assert hold_again(down(), self.NIGHT, NOW) == Hold(NOW + HOUR, Why.QUIET_HOURS)
+        assert hold_again(down(), in_window(), NOW + MINUTE) == Hold(NOW + HOUR, Why.MAINTENANCE)
+        assert hold_again(down(), self.AFTER, NOW) is None, "it was told: another delay is not for it"
+
+
 @dataclass(frozen=True)
 class Story:
-    """In steps of 5 s: when the monitor changes, when windows, outages of the parent and mutes last, when no router runs."""
+    """In steps of 5 s: when the monitor changes, when windows, outages of the parent, mutes and quiet hours last, when no router runs."""
 
     changes: Sequence[int]
     windows: Sequence[tuple[int, int]]
@@ -252,6 +285,8 @@ class Story:
     unwatched: Sequence[tuple[int, int]]
     muted: Sequence[tuple[int, int]]
     router_away: Sequence[tuple[int, int]]
+    quiet: Sequence[tuple[int, int]] = ()
+    delay: timedelta = timedelta()
 
 
 @dataclass
@@ -281,14 +316,18 @@ class Told:
             return
         windows = [Window(at(first), at(last)) for first, last in self.story.windows]
         mute_ends = max((at(last) for first, last in self.story.muted if at(first) <= now), default=None)
-        facts = Facts(self.heard, self.counted, windows, self.parent(now), MINUTE, muted_until=mute_ends)
+        quiet_until = next((at(last) for first, last in self.story.quiet if at(first) <= now < at(last)), None)
+        facts = Facts(self.heard, self.counted, windows, self.parent(now), MINUTE)
+        facts = replace(facts, muted_until=mute_ends, delay=self.story.delay, quiet_until=quiet_until)
         decisions = decide(self.open, facts, now)
-        assert not any(isinstance(decision, Hold) for decision in decisions[:-1])
+        early = [(c, d) for c, d in zip(self.open, decisions, strict=True) if isinstance(d, Hold)][:-1]
+        assert len(early) <= 1, "no queue of old news"
+        assert all(d.why is Why.QUIET_HOURS and not c.went_down for c, d in early), "but the end of what was told"
         for change, decision in zip(self.open, decisions, strict=True):
             self.act(change, decision, now)
-        last = decisions[-1]
-        self.open = [replace(self.open[-1], held=last.why)] if isinstance(last, Hold) else []
-        self.due = last.until if isinstance(last, Hold) else None
+        held = [(c, d) for c, d in zip(self.open, decisions, strict=True) if isinstance(d, Hold)]
+        self.open = [replace(change, held=hold.why) for change, hold in held]
+        self.due = min((hold.until for _, hold in held), default=None)
 
     def act(self, change: Change, decision: Send | Hold | Drop, now: datetime) -> None:
         if isinstance(decision, Send):
@@ -298,7 +337,7 @@ class Told:
         if decision.flapping:
             self.heard = Heard.FLAPPING
             self.messages.append((now, self.heard))
-        if decision.why in {Why.MAINTENANCE, Why.DEPENDENCY, Why.MUTED, Why.UNTOLD}:
+        if decision.why in {Why.MAINTENANCE, Why.DEPENDENCY, Why.MUTED, Why.QUIET_HOURS, Why.DELAYED, Why.UNTOLD}:
             self.counted = [time for time in self.counted if time != change.at]
 
     def parent(self, now: datetime) -> Parent:
@@ -344,7 +383,9 @@ def spans(draw: st.DrawFn) -> list[tuple[int, int]]:
 def stories(draw: st.DrawFn) -> Story:
     gaps = draw(st.lists(st.one_of(st.integers(1, 12), st.integers(1, 200)), max_size=30))
     changes = [step for n in range(1, len(gaps) + 1) if (step := sum(gaps[:n])) < STEPS]
-    return Story(changes, draw(spans()), draw(spans()), draw(spans()), draw(spans()), draw(spans()))
+    delay = draw(st.sampled_from([0, 1, 12, 120])) * 5 * SECOND
+    windows, parent_down, unwatched, muted, router_away, quiet = (draw(spans()) for _ in range(6))
+    return Story(changes, windows, parent_down, unwatched, muted, router_away, quiet, delay)
 
 
 @settings(max_examples=300, deadline=None)

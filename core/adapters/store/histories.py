@@ -18,7 +18,8 @@ OUTAGE: Final = """
 """
 
 ALERTS: Final = """
-    SELECT id, alert_type, sequence, created_at, routed_at, due_at, held_reason, dropped, coalesce(facts->>'text', '')
+    SELECT id, alert_type, sequence, created_at, routed_at, due_at, held_reason, dropped, coalesce(facts->>'text', ''),
+           chosen_by, route_name
     FROM alert WHERE incident_id = %(incident_id)s ORDER BY created_at, sequence
 """
 

@@ -12,7 +12,8 @@ SITUATION: Final = """
     SELECT m.kind, m.paused_at IS NOT NULL, m.muted_until, heard.alert_type, heard.routed_at,
            ARRAY(SELECT a.created_at FROM alert a
                  WHERE a.monitor_id = m.id AND a.created_at > asked.since AND (a.routed_at IS NULL OR a.routed_at > asked.since)
-                   AND a.alert_type IN ('down', 'recovered') AND a.held_reason NOT IN ('maintenance', 'dependency', 'muted', 'untold')),
+                   AND a.alert_type IN ('down', 'recovered')
+                   AND a.held_reason NOT IN ('maintenance', 'dependency', 'muted', 'quiet_hours', 'delayed', 'untold')),
            m.depends_on_id IS NOT NULL,
            EXISTS (SELECT FROM monitor c WHERE c.depends_on_id = m.uid),
            EXISTS (SELECT FROM maintenance_window w WHERE w.workspace_id = m.workspace_id),

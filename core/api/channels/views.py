@@ -28,7 +28,7 @@ class ChannelFilters(filters.FilterSet):
 
 @extend_schema(tags=["channels"])
 class ChannelViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceViews[Channel]):
-    """Where alerts of the workspace go: every alert to every enabled channel."""
+    """Where alerts of the workspace go: every alert to every enabled channel, unless a route says otherwise."""
 
     serializer_class = serializers.ChannelAnswer
     filterset_class = ChannelFilters

@@ -14,7 +14,7 @@ from core.api.heartbeats.expected import ExpectedTime, ExpectedTimes
 from core.api.heartbeats.rows import OpenRun
 from core.api.heartbeats.selectors import HEARTBEAT_STATES
 from core.api.monitors.models import Monitor, Ping, ScheduleKind
-from core.api.monitors.serializers import MonitorAnswer, ParentField
+from core.api.monitors.serializers import MonitorAnswer, ParentField, SeverityField
 from core.contracts.slugs import SLUG_LIMIT, SLUG_RULE, is_slug
 from core.domain.heartbeat_schedule import MOST_FAILURES
 from core.domain.heartbeat_words import explanation
@@ -81,6 +81,7 @@ class HeartbeatRequest(ScheduleRequest):
     name = Text(max_length=100)
     slug = SlugField()
     tags = Words(required=False, default=list)
+    severity = SeverityField()
     depends_on = ParentField()
     grace_s = Whole(min_value=1, max_value=YEAR_S, required=False, default=3_600, help_text="How late a ping may be.")
     early_s = Whole(

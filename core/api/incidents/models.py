@@ -44,6 +44,8 @@ class HeldReason(models.TextChoices):
     FLAPPING = "flapping"
     PAUSED = "paused"
     MUTED = "muted"
+    QUIET_HOURS = "quiet_hours"
+    DELAYED = "delayed"
     UNTOLD = "untold"
 
 
@@ -52,6 +54,7 @@ class Alert(models.Model):
 
     `order_key` and `sequence` order the messages about one incident (or one channel test). It waits for a decision until `routed_at`;
     while it is held, `due_at` is when it is decided again. `held_reason` says why it is, or was, held or `dropped`.
+    `chosen_by` (`core.domain.alert_routes.Chosen`) says how its channels were chosen, `route_name` by which route.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -68,6 +71,8 @@ class Alert(models.Model):
     due_at = models.DateTimeField(null=True)
     held_reason = models.CharField(max_length=20, choices=HeldReason.choices, blank=True, db_default="")
     dropped = models.BooleanField(db_default=False)
+    chosen_by = models.CharField(max_length=10, blank=True, db_default="")
+    route_name = models.CharField(max_length=100, blank=True, db_default="")
 
     class Meta:
         db_table = "alert"
@@ -80,7 +85,27 @@ class Alert(models.Model):
             models.Index(fields=["due_at"], condition=models.Q(routed_at__isnull=True, due_at__isnull=False), name="alert_held"),
             models.Index(fields=["monitor", "routed_at"], name="alert_monitor_routed"),
             models.Index(fields=["workspace", "created_at"], name="alert_workspace_created"),
+            models.Index(
+                fields=["order_key"],
+                condition=models.Q(alert_type__in=["not_monitored", "monitored_again"]),
+                name="alert_of_gap",
+            ),
         ]
+
+
+class AlertStep(models.Model):
+    """An outage that lasts and of which somebody is to be told at `due_at`. People were told first at `told_at`.
+
+    They were reminded last at `reminded_at`, which is `told_at` before the first time. Who they are, the deliveries say.
+    """
+
+    incident = models.OneToOneField(Incident, on_delete=models.CASCADE, primary_key=True, related_name="next_step")
+    due_at = models.DateTimeField(db_index=True)
+    told_at = models.DateTimeField()
+    reminded_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "alert_step"
 
 
 class DeliveryState(models.TextChoices):

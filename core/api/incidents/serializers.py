@@ -66,6 +66,9 @@ class AlertAnswer(Answer[Alert]):
     created_at = serializers.DateTimeField()
     decided_at = serializers.DateTimeField(source="routed_at", allow_null=True)
     due_at = serializers.SerializerMethodField()
+    route = serializers.CharField(
+        source="route_name", help_text="The name of the route that chose its channels; empty without one."
+    )
     explanation = serializers.SerializerMethodField()
 
     @extend_schema_field(serializers.ChoiceField(choices=AlertState.choices))

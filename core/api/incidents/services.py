@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from core.api import edge
-from core.api.incidents.models import Alert, Incident
+from core.api.incidents.models import Alert, AlertStep, Incident
 from core.flows import acknowledgements
 
 
@@ -33,10 +33,13 @@ def incident_take_back(*, incident: Incident, now: datetime) -> None:
 
 
 def alerts_reconsider(*, workspace_id: UUID, now: datetime) -> None:
-    """Have the alerts that a workspace holds decided again at the next sweep: what held them may be over.
+    """Have what a workspace holds, or is to be told later, decided again at the next sweep: what held it may be over.
 
     Called in the transaction of the change. Holds have an end of their own; this only makes it sooner.
     """
     held = Alert.objects.select_for_update().filter(workspace_id=workspace_id, routed_at__isnull=True, due_at__gt=now)
     ids = list(held.order_by("id").values_list("id", flat=True))
     Alert.objects.filter(id__in=ids, routed_at__isnull=True).update(due_at=now)
+    waiting = AlertStep.objects.select_for_update(of=("self",)).filter(incident__workspace_id=workspace_id, due_at__gt=now)
+    incidents = list(waiting.order_by("incident_id").values_list("incident_id", flat=True))
+    AlertStep.objects.filter(incident_id__in=incidents).update(due_at=now)

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """One more choice, which is no change to the database."""
 
-    dependencies: ClassVar = [("uptime", "0011_acknowledgement")]
+    dependencies: ClassVar = [("uptime", "0012_routes")]
     operations: ClassVar = [
         migrations.AlterField(
             "alert",
@@ -21,6 +21,8 @@ class Migration(migrations.Migration):
                     ("flapping", "Flapping"),
                     ("paused", "Paused"),
                     ("muted", "Muted"),
+                    ("quiet_hours", "Quiet Hours"),
+                    ("delayed", "Delayed"),
                     ("untold", "Untold"),
                 ],
                 blank=True,

@@ -20,6 +20,14 @@ class MonitorKind(models.TextChoices):
     HEARTBEAT = "heartbeat"
 
 
+class MonitorSeverity(models.TextChoices):
+    """How much an outage matters (`core.domain.alert_routes.Severity`)."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
 class Monitor(models.Model):
     """Anything that is watched. A paused monitor keeps its state and phase. `slug` is a heartbeat's name in ping URLs.
 
@@ -34,6 +42,9 @@ class Monitor(models.Model):
     name = models.CharField(max_length=100)
     slug = models.CharField(max_length=64, null=True)
     tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    severity = models.CharField(
+        max_length=10, choices=MonitorSeverity.choices, default=MonitorSeverity.CRITICAL, db_default=MonitorSeverity.CRITICAL
+    )
     depends_on = models.ForeignKey("self", on_delete=models.SET_NULL, to_field="uid", null=True, related_name="dependants")
     paused_at = models.DateTimeField(null=True)
     muted_until = models.DateTimeField(null=True)

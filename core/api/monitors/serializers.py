@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.answers import Answer
-from core.api.monitors.models import Monitor
+from core.api.monitors.models import Monitor, MonitorSeverity
 from core.domain.outcomes import MonitorState, Outcome, Reason
 
 STATES = [state.value for state in MonitorState]
@@ -38,12 +38,25 @@ class ParentField(serializers.UUIDField):
         )
 
 
+class SeverityField(serializers.ChoiceField):
+    """How much an outage matters, in a request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            choices=MonitorSeverity.choices,
+            required=False,
+            default=MonitorSeverity.CRITICAL,
+            help_text="How much an outage matters: what routes and their quiet hours go by.",
+        )
+
+
 class MonitorAnswer(Answer[Monitor]):
     """The part that every kind of monitor has."""
 
     id = serializers.UUIDField(source="uid")
     name = serializers.CharField()
     tags = serializers.ListField(child=serializers.CharField())
+    severity = serializers.ChoiceField(choices=MonitorSeverity.choices)
     depends_on = serializers.UUIDField(source="depends_on_id", allow_null=True)
     paused_at = serializers.DateTimeField(allow_null=True)
     muted_until = serializers.DateTimeField(

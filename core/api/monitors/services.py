@@ -15,11 +15,11 @@ from core.api.accounts.models import Workspace
 from core.api.incidents.models import Alert, Incident
 from core.api.incidents.services import alerts_reconsider
 from core.api.maintenance.models import MaintenanceWindow
-from core.api.monitors.models import HeartbeatState, Monitor, MonitorKind, WebsiteState
+from core.api.monitors.models import HeartbeatState, Monitor, MonitorKind, MonitorSeverity, WebsiteState
 from core.api.problems import FieldError
 
 DEPENDS_ON: Final = "depends_on"
-COMMON_FIELDS = frozenset({"name", "tags", DEPENDS_ON})
+COMMON_FIELDS = frozenset({"name", "tags", "severity", DEPENDS_ON})
 MOST_ANCESTORS: Final = 10
 
 
@@ -39,7 +39,8 @@ def common_values(workspace_id: UUID, values: Mapping[str, Any]) -> dict[str, An
     parent = values.get(DEPENDS_ON)
     if parent is not None:
         check_parent(workspace_id=workspace_id, child=None, parent=parent)
-    return {"name": values["name"], "tags": values["tags"], "depends_on_id": parent}
+    severity = values.get("severity", MonitorSeverity.CRITICAL)
+    return {"name": values["name"], "tags": values["tags"], "severity": severity, "depends_on_id": parent}
 
 
 def common_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datetime) -> None:
@@ -55,7 +56,7 @@ def common_update(*, monitor: Monitor, changes: Mapping[str, Any], now: datetime
             check_parent(workspace_id=monitor.workspace_id, child=monitor.uid, parent=parent)
         common["depends_on_id"] = parent
     monitor_save(monitor=monitor, changes=common)
-    if common.keys() & {"depends_on_id", "tags"}:
+    if common.keys() & {"depends_on_id", "tags", "severity"}:
         alerts_reconsider(workspace_id=monitor.workspace_id, now=now)
 
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from core.api.answers import Answer
 from core.api.fields import Flag, Strict, Text, Whole, Words
 from core.api.monitors.models import CheckResult, Monitor
-from core.api.monitors.serializers import OUTCOMES, STATES, LabelField, MonitorAnswer, ParentField
+from core.api.monitors.serializers import OUTCOMES, STATES, LabelField, MonitorAnswer, ParentField, SeverityField
 from core.api.monitors.targets import accepted_url
 from core.api.websites.options import OPTIONS_SCHEMA, OptionsField
 from core.domain.outcomes import Outcome, Reason
@@ -30,6 +30,7 @@ class WebsiteRequest(Strict):
     name = Text(max_length=100)
     url = Text(max_length=2048, help_text=f"Its scheme is the kind of check: {', '.join(SCHEMES)}. Without user and password.")
     tags = Words(required=False, default=list)
+    severity = SeverityField()
     depends_on = ParentField()
     method = serializers.ChoiceField(choices=METHODS, required=False, default="GET")
     interval_s = Whole(min_value=5, max_value=DAY_S, required=False, default=60)
