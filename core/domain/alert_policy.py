@@ -24,6 +24,14 @@ FLAP_WITHIN: Final = timedelta(minutes=30)
 STABLE: Final = timedelta(minutes=10)
 """A flapping monitor that has not changed for so long has settled."""
 
+TOLD_AT_MOST: Final = 4
+TOLD_WITHIN: Final = timedelta(hours=1)
+"""So many outages of a monitor are told within this time; one more waits until the first of them is that old. Each is followed by one
+recovery at most, which is never kept back: it ends what people, and their pagers, were told."""
+
+LOOK_BACK: Final = max(FLAP_WITHIN, TOLD_WITHIN)
+"""How far back from the earliest change `Facts.counted` and `Facts.told` have to reach."""
+
 LOOK_AGAIN: Final = timedelta(minutes=5)
 """How long a hold without an end of its own lasts: what ends it moves it up; this is for when that is lost."""
 
@@ -57,6 +65,7 @@ class Why(StrEnum):
     QUIET_HOURS = "quiet_hours"
     DELAYED = "delayed"
     UNTOLD = "untold"
+    THROTTLED = "throttled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +108,9 @@ class Parent:
 class Facts:
     """What decides about the alerts of one monitor.
 
-    `counted` are the times of changes that count for flapping; `windows` are those that apply to the monitor; `patience` is how long the
-    monitor may need to be well again after its parent is. `muted_until` may have passed. By the route of its alerts an outage is told after
-    `delay`, and nothing before `quiet_until`.
+    `counted` are the times of changes that count for flapping, `told` those at which outages were told; `windows` are those that apply to
+    the monitor; `patience` is how long the monitor may need to be well again after its parent is. `muted_until` may have passed. By the
+    route of its alerts an outage is told after `delay`, and nothing before `quiet_until`.
     """
 
     heard: Heard
@@ -113,6 +122,7 @@ class Facts:
     muted_until: datetime | None = None
     delay: timedelta = timedelta()
     quiet_until: datetime | None = None
+    told: Sequence[datetime] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,23 +164,25 @@ LATE: Final = {
     Why.PAUSED: "This was held back while it was paused.",
     Why.MUTED: "This was held back while it was muted.",
     Why.QUIET_HOURS: "This was held back during quiet hours.",
+    Why.THROTTLED: f"This was held back because {TOLD_AT_MOST} outages of it were told within {TOLD_WITHIN.seconds // 60} minutes.",
 }
 
 
 def decide(changes: Sequence[Change], facts: Facts, now: datetime) -> list[Decision]:
     """A decision about each of a monitor's undecided alerts, oldest first; only the last can be a `Hold`, and the end of what was told."""
     decisions: list[Decision] = []
-    heard = facts.heard
     for number, change in enumerate(changes, 1):
-        decision = _decide(change, replace(facts, heard=heard), now, latest=number == len(changes))
-        heard = _heard_after(heard, change, decision)
+        decision = _decide(change, facts, now, latest=number == len(changes))
+        tells_outage = change.went_down and isinstance(decision, Send)
+        told = [*facts.told, now] if tells_outage else facts.told
+        facts = replace(facts, heard=_heard_after(facts.heard, change, decision), told=told)
         decisions.append(decision)
     return decisions
 
 
 def hold_again(change: Change, facts: Facts, now: datetime) -> Hold | None:
     """Whether more about an outage that was told and lasts has to wait: it does wherever it would if it had been held before."""
-    return _hold(replace(change, held=change.held or Why.DELAYED), replace(facts, delay=timedelta()), now)
+    return _hold(replace(change, held=change.held or Why.DELAYED), replace(facts, delay=timedelta(), told=()), now)
 
 
 def patience(kind: str, recovery: timedelta) -> timedelta:
@@ -233,7 +245,7 @@ def _kept_back(change: Change, facts: Facts, now: datetime) -> Hold | Drop | Non
     outage = facts.parent.outage if facts.parent else None
     if outage and outage.began_at <= change.at and (outage.resolved_at is None or change.at <= outage.resolved_at):
         return Drop(Why.DEPENDENCY, outage.id)
-    return None
+    return Drop(Why.THROTTLED) if _told_enough_until(facts, now) else None
 
 
 def _untimely(at: datetime, ended_at: datetime, facts: Facts) -> Why | None:
@@ -293,6 +305,18 @@ def _delayed(change: Change, facts: Facts, now: datetime) -> Hold | None:
     return Hold(change.at + facts.delay, Why.DELAYED) if now < change.at + facts.delay else None
 
 
+def _throttle(_change: Change, facts: Facts, now: datetime) -> Hold | None:
+    """Outages of which one follows the other too slowly to be flapping, but all day long."""
+    until = _told_enough_until(facts, now)
+    return Hold(until, Why.THROTTLED) if until else None
+
+
+def _told_enough_until(facts: Facts, now: datetime) -> datetime | None:
+    """When another outage may be told; None: now."""
+    recent = sorted(at for at in facts.told if now - TOLD_WITHIN < at)
+    return recent[-TOLD_AT_MOST] + TOLD_WITHIN if len(recent) >= TOLD_AT_MOST else None
+
+
 _reasons_to_hold: Final[Sequence[Callable[[Change, Facts, datetime], Hold | None]]] = (
     _maintenance,
     _dependency,
@@ -300,6 +324,7 @@ _reasons_to_hold: Final[Sequence[Callable[[Change, Facts, datetime], Hold | None
     _muted,
     _quiet_hours,
     _delayed,
+    _throttle,
 )
 
 

@@ -17,6 +17,7 @@ HELD_WHILE: Final = {
     Why.MUTED: "the monitor is muted",
     Why.QUIET_HOURS: "its route has quiet hours",
     Why.DELAYED: "its route waits whether the outage lasts",
+    Why.THROTTLED: "several outages of the monitor were told within the hour",
 }
 DROPPED_BECAUSE: Final = {
     Why.MAINTENANCE: "it began and ended within a maintenance window",
@@ -26,6 +27,7 @@ DROPPED_BECAUSE: Final = {
     Why.MUTED: "the outage was over while the monitor was still muted",
     Why.QUIET_HOURS: "the outage was over before the quiet hours were",
     Why.DELAYED: "the outage was over before the first step of its route",
+    Why.THROTTLED: "several outages of the monitor had been told within the hour, and this one was over before the next may be",
     Why.UNTOLD: "nobody had been told of the outage",
 }
 

@@ -29,7 +29,7 @@ from core.adapters.store.incidents import AlertRow
 from core.adapters.store.situations import Situation
 from core.contracts.events import AlertType
 from core.domain.alert_facts import AlertFacts
-from core.domain.alert_policy import FLAP_WITHIN, Change, Decision, Drop, Facts, Hold, Send, Why, decide, flapping_text, patience
+from core.domain.alert_policy import LOOK_BACK, Change, Decision, Drop, Facts, Hold, Send, Why, decide, flapping_text, patience
 from core.domain.maintenance import Window
 from core.domain.uptime import Span
 from core.domain.website import UNKNOWN_TOLERANCE
@@ -169,7 +169,7 @@ def _route_monitors(
 ) -> list[Routed]:
     """Decide about all that is undecided of monitors whose rows are locked, and write it down."""
     undecided = store.lock_undecided(connection, monitor_ids)
-    since = {monitor_id: min(change.at for _, change in waiting) - FLAP_WITHIN for monitor_id, waiting in undecided.items()}
+    since = {monitor_id: min(change.at for _, change in waiting) - LOOK_BACK for monitor_id, waiting in undecided.items()}
     seen = situations.situations(connection, since)
     routes = routes_for(connection, [alert for waiting in undecided.values() for alert, _ in waiting])
     routed = [
@@ -217,6 +217,7 @@ def gather(
         seen.muted_until,
         delay=timing.delay,
         quiet_until=timing.quiet_until,
+        told=seen.told,
     )
 
 

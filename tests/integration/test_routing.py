@@ -12,7 +12,7 @@ import pytest
 
 from core import metrics
 from core.adapters.database import Pool, open_pool
-from core.domain.alert_policy import FLAP_CHANGES, LOOK_AGAIN, STABLE
+from core.domain.alert_policy import FLAP_CHANGES, LOOK_AGAIN, STABLE, TOLD_AT_MOST, TOLD_WITHIN
 from core.domain.outcomes import Reason
 from core.domain.transitions import CameUp, MonitorRef, WentDown
 from core.flows import alerts, routing
@@ -381,3 +381,40 @@ def test_what_is_told_late_says_so_each_time_it_is_requested(world: World) -> No
     assert (first.generation, again.generation) == (1, 2)
     assert first.text == again.text != ""
     assert first.incident == again.incident
+
+
+class TestThrottle:
+    def outages(self, world: World, shop: MonitorRef, count: int) -> list[tuple[str, str]]:
+        told = []
+        for number in range(count):
+            at = NOW + number * 13 * MINUTE
+            world.goes("down", shop, at)
+            told += world.hears(at + 3 * SECOND)
+            world.goes("up", shop, at + 6 * MINUTE)
+            told += world.hears(at + 6 * MINUTE + 3 * SECOND)
+        return told
+
+    def test_one_outage_too_many_within_the_hour_is_told_once_it_frees(self, world: World) -> None:
+        shop = world.monitor()
+        assert self.outages(world, shop, TOLD_AT_MOST) == [("down", "shop"), ("recovered", "shop")] * TOLD_AT_MOST
+        alert_id = world.goes("down", shop, NOW + 52 * MINUTE)
+        hits = metrics.ALERT_THROTTLE_HITS.labels(str(shop.uid), "down")._value
+        assert world.hears(NOW + 52 * MINUTE + 3 * SECOND) == []
+        frees = NOW + 3 * SECOND + TOLD_WITHIN
+        assert world.alert(alert_id) == (True, frees, "throttled", False)
+        assert hits.get() == 1
+        assert world.hears(frees - SECOND) == []
+        assert world.hears(frees) == [("down", "shop")]
+        assert "were told within 60 minutes" in world.said
+        world.goes("up", shop, frees + MINUTE)
+        assert world.hears(frees + MINUTE + 3 * SECOND) == [("recovered", "shop")], "its end is told at once"
+
+    def test_one_that_ends_before_is_not_told(self, world: World) -> None:
+        shop = world.monitor()
+        self.outages(world, shop, TOLD_AT_MOST)
+        down = world.goes("down", shop, NOW + 52 * MINUTE)
+        assert world.hears(NOW + 52 * MINUTE + 3 * SECOND) == []
+        up = world.goes("up", shop, NOW + 53 * MINUTE)
+        assert world.hears(NOW + 2 * HOUR) == []
+        assert world.alert(down)[2:] == ("throttled", True)
+        assert world.alert(up)[2:] == ("untold", True)

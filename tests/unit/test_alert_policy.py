@@ -8,7 +8,7 @@ from typing import ClassVar
 from uuid import UUID, uuid5
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.domain.alert_policy import (
@@ -16,6 +16,8 @@ from core.domain.alert_policy import (
     LOOK_AGAIN,
     PARENT_GRACE,
     STABLE,
+    TOLD_AT_MOST,
+    TOLD_WITHIN,
     Change,
     Drop,
     Facts,
@@ -275,6 +277,40 @@ class TestRoutes:
         assert hold_again(down(), self.AFTER, NOW) is None, "it was told: another delay is not for it"
 
 
+class TestThrottle:
+    told: ClassVar = [NOW - n * 14 * MINUTE for n in range(TOLD_AT_MOST)]
+
+    def test_one_outage_more_waits_until_the_first_is_old(self) -> None:
+        facts = Facts(Heard.UP, told=self.told)
+        assert decide([down()], facts, NOW) == [Hold(min(self.told) + TOLD_WITHIN, Why.THROTTLED)]
+        assert decide([down()], replace(facts, told=self.told[1:]), NOW) == [Send()]
+
+    def test_still_down_by_then_it_is_told_and_says_why_late(self) -> None:
+        facts = Facts(Heard.UP, told=self.told)
+        [decision] = decide([down(held=Why.THROTTLED)], facts, min(self.told) + TOLD_WITHIN)
+        assert isinstance(decision, Send)
+        assert "4 outages of it were told within 60 minutes" in decision.text
+
+    @pytest.mark.parametrize("held", [None, Why.THROTTLED])
+    def test_over_by_then_nobody_hears_of_it(self, held: Why | None) -> None:
+        changes = [down(ended_at=NOW + MINUTE, held=held), up(NOW + MINUTE)]
+        assert decide(changes, Facts(Heard.UP, told=self.told), NOW + MINUTE) == [Drop(Why.THROTTLED), Drop(Why.UNTOLD)]
+
+    def test_the_end_of_what_was_told_is_never_kept_back(self) -> None:
+        assert decide([up()], Facts(Heard.DOWN, told=self.told), NOW) == [Send()]
+
+    def test_outages_of_one_decision_count_too(self) -> None:
+        ends = [NOW + n * MINUTE for n in range(TOLD_AT_MOST + 1)]
+        changes = [change for end in ends for change in (down(end - 30 * SECOND, end), up(end))]
+        decisions = decide(changes, QUIET, NOW + 5 * HOUR)
+        assert decisions == [*[Send()] * 2 * TOLD_AT_MOST, Drop(Why.THROTTLED), Drop(Why.UNTOLD)]
+
+    def test_one_that_was_flapping_settles_down_within_the_throttle(self) -> None:
+        facts = Facts(Heard.FLAPPING, told=self.told)
+        held = down(NOW - STABLE, held=Why.FLAPPING)
+        assert decide([held], facts, NOW) == [Hold(min(self.told) + TOLD_WITHIN, Why.THROTTLED)]
+
+
 @dataclass(frozen=True)
 class Story:
     """In steps of 5 s: when the monitor changes, when windows, outages of the parent, mutes and quiet hours last, when no router runs."""
@@ -317,7 +353,8 @@ class Told:
         windows = [Window(at(first), at(last)) for first, last in self.story.windows]
         mute_ends = max((at(last) for first, last in self.story.muted if at(first) <= now), default=None)
         quiet_until = next((at(last) for first, last in self.story.quiet if at(first) <= now < at(last)), None)
-        facts = Facts(self.heard, self.counted, windows, self.parent(now), MINUTE)
+        told = [when for when, heard in self.messages if heard is Heard.DOWN]
+        facts = Facts(self.heard, self.counted, windows, self.parent(now), MINUTE, told=told)
         facts = replace(facts, muted_until=mute_ends, delay=self.story.delay, quiet_until=quiet_until)
         decisions = decide(self.open, facts, now)
         early = [(c, d) for c, d in zip(self.open, decisions, strict=True) if isinstance(d, Hold)][:-1]
@@ -370,7 +407,8 @@ def within(now: datetime, spans: Sequence[tuple[int, int]]) -> bool:
 
 
 STEPS = 800
-AFTERWARDS = 400
+SIX_MINUTES = 72
+AFTERWARDS = 800
 
 
 @st.composite
@@ -390,6 +428,7 @@ def stories(draw: st.DrawFn) -> Story:
 
 @settings(max_examples=300, deadline=None)
 @given(stories())
+@example(Story(range(1, STEPS, SIX_MINUTES), [], [], [], []))
 def test_people_know_how_it_is_or_a_hold_is_pending(story: Story) -> None:
     told = Told(story)
     for step in range(STEPS + AFTERWARDS):
@@ -404,6 +443,7 @@ def test_people_know_how_it_is_or_a_hold_is_pending(story: Story) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(stories())
+@example(Story(range(1, STEPS, SIX_MINUTES), [], [], [], []))
 def test_no_storm_and_nothing_twice(story: Story) -> None:
     told = Told(replace(story, router_away=[]))
     for step in range(STEPS + AFTERWARDS):
@@ -413,3 +453,7 @@ def test_no_storm_and_nothing_twice(story: Story) -> None:
     for number, (when, heard) in enumerate(told.messages):
         assert sum(when <= other < when + 30 * MINUTE for other, _ in told.messages) <= FLAP_CHANGES + 6
         assert number == 0 or told.messages[number - 1][1] is not heard, "nobody is told the same twice running"
+        within_hour = [other for then, other in told.messages if when <= then < when + TOLD_WITHIN]
+        flaps = within_hour.count(Heard.FLAPPING)
+        assert within_hour.count(Heard.DOWN) <= TOLD_AT_MOST
+        assert within_hour.count(Heard.UP) <= TOLD_AT_MOST + flaps + 1, "each ends something that was told"

@@ -14,6 +14,8 @@ SITUATION: Final = """
                  WHERE a.monitor_id = m.id AND a.created_at > asked.since AND (a.routed_at IS NULL OR a.routed_at > asked.since)
                    AND a.alert_type IN ('down', 'recovered')
                    AND a.held_reason NOT IN ('maintenance', 'dependency', 'muted', 'quiet_hours', 'delayed', 'untold')),
+           ARRAY(SELECT a.routed_at FROM alert a
+                 WHERE a.monitor_id = m.id AND a.routed_at > asked.since AND a.alert_type = 'down' AND NOT a.dropped),
            m.depends_on_id IS NOT NULL,
            EXISTS (SELECT FROM monitor c WHERE c.depends_on_id = m.uid),
            EXISTS (SELECT FROM maintenance_window w WHERE w.workspace_id = m.workspace_id),
@@ -71,7 +73,7 @@ DECIDE_DEPENDANTS: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A monitor as it is now. `has_windows` says whether its workspace has maintenance windows at all."""
+    """A monitor as it is now. `told`: when outages were told. `has_windows` says whether its workspace has maintenance windows at all."""
 
     kind: str
     paused: bool
@@ -79,13 +81,14 @@ class Situation:
     heard: Heard
     heard_at: datetime | None
     counted: list[datetime]
+    told: list[datetime]
     has_parent: bool
     has_dependants: bool
     has_windows: bool
 
 
 def situations(connection: Connection, counted_since: Mapping[int, datetime]) -> dict[int, Situation]:
-    """Monitors whose rows are locked, each with the changes since a time that count for flapping."""
+    """Monitors whose rows are locked, each with what happened since a time: changes that count for flapping, outages that were told."""
     rows = connection.execute(SITUATION, {"monitor_ids": list(counted_since), "since": list(counted_since.values())}).fetchall()
     seen: dict[int, Situation] = {}
     for kind, paused, muted_until, heard, *rest, monitor_id in rows:

@@ -47,6 +47,7 @@ class HeldReason(models.TextChoices):
     QUIET_HOURS = "quiet_hours"
     DELAYED = "delayed"
     UNTOLD = "untold"
+    THROTTLED = "throttled"
 
 
 class Alert(models.Model):
