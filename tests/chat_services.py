@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         service = self.server.service
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
-        reply = service.answer(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        reply = service.answer(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body, method=self.command))
         if reply.hang:
             service.closing.wait(60)
         elif reply.reset:
@@ -78,6 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
         else:
             self._send(reply)
+
+    def do_PATCH(self) -> None:
+        self.do_POST()
 
     def _send(self, reply: Reply) -> None:
         content = reply.content()

@@ -23,6 +23,7 @@ from lambdas.alert_dispatch.dispatch import Dispatcher
 from lambdas.alert_dispatch.errors import Transient
 from lambdas.alert_dispatch.limits import Limit, Limits, full_again_at, turn_at
 from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Order, Place, Superseded, Turn, Wait
+from lambdas.alert_dispatch.posted import Posted
 from lambdas.alert_dispatch.posting import Poster
 from lambdas.alert_dispatch.receipts import Receipts
 from lambdas.alert_dispatch.targets import PAUSE, THRESHOLD, WINDOW, Look, Targets
@@ -131,6 +132,21 @@ class MemoryTargets(Targets):
             self._timeouts.pop((channel_id, version), None)
 
 
+class MemoryPosted(Posted):
+    """See `Posted`."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[UUID, UUID], str] = {}
+
+    def find(self, order_key: UUID, channel_id: UUID) -> str:
+        """See `Posted.find`."""
+        return self.known.get((order_key, channel_id), "")
+
+    def remember(self, order_key: UUID, channel_id: UUID, message_id: str, now: datetime) -> None:
+        """See `Posted.remember`."""
+        self.known[order_key, channel_id] = message_id
+
+
 class MemoryVault(Vault):
     """Configurations, as they were put in."""
 
@@ -187,4 +203,4 @@ class MemoryWiring:
         self.receipts = Receipts(self.events, self.names.bus)  # type: ignore[arg-type]  # the one call of the client that it makes
         self.queue_url = self.names.alerts_queue
         senders: dict[type, Any] = {WebhookConfig: WebhookSender(Poster(private_targets=True, clock=utc_now))}
-        self.dispatcher = Dispatcher(self.vault, MemoryOrder(), MemoryTargets(), Limits(), senders, utc_now)
+        self.dispatcher = Dispatcher(self.vault, MemoryOrder(), MemoryTargets(), Limits(), senders, utc_now, MemoryPosted())

@@ -2,7 +2,7 @@
 
 from core.api.accounts.models import ApiKey, Membership, User, Workspace
 from core.api.channels.models import Channel
-from core.api.incidents.models import Alert, AlertStep, Delivery, Incident, Outbox
+from core.api.incidents.models import Alert, AlertGroup, AlertStep, Delivery, Incident, Outbox
 from core.api.maintenance.models import MaintenanceWindow
 from core.api.monitors.models import (
     Certificate,
@@ -19,6 +19,7 @@ from core.api.routes.models import AlertRoute
 
 __all__ = [
     "Alert",
+    "AlertGroup",
     "AlertRoute",
     "AlertStep",
     "ApiKey",

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/ping-key/", include("core.api.ping_keys.urls")),
     path("api/v1/maintenance-windows/", include("core.api.maintenance.urls")),
     path("api/v1/channels/", include("core.api.channels.urls")),
+    path("api/v1/alert-grouping/", include("core.api.grouping.urls")),
     path("api/v1/routes/", include("core.api.routes.urls")),
     path("api/v1/", include("core.api.incidents.urls")),
     path("acknowledge/<str:token>/", incident_pages.acknowledge),

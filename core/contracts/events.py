@@ -29,6 +29,7 @@ AlertType = Annotated[
         "escalated",
         "reminder",
         "flapping",
+        "group",
         "not_monitored",
         "monitored_again",
         "certificate_expiring",
@@ -175,13 +176,46 @@ class ExpiryFacts(msgspec.Struct, frozen=True, kw_only=True):
     websites: int = 1
 
 
+LineState = Annotated[Literal["down", "up", "flapping"], OPEN]
+
+
+class GroupLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One monitor of a group as the channel was told last. `reason`, `since` and `until` are those of its outage, where it is about one."""
+
+    monitor_id: UUID
+    kind: MonitorKind
+    name: str
+    state: LineState
+    reason: str = ""
+    since: Moment | None = None
+    until: Moment | None = None
+
+
+class GroupFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Many alerts about changes as one message, as of `as_of`: `down` and `up` count monitors, those that flap among the down ones.
+
+    `lines` are some of them, those that are down first; `more` counts the others. `replaces`: there is nothing new to notice, so the
+    message before may be replaced where the service can. `final`: what changes from now on is told by itself.
+    """
+
+    opened_at: Moment
+    as_of: Moment
+    down: int
+    up: int
+    lines: list[GroupLine]
+    more: int = 0
+    replaces: bool = False
+    final: bool = False
+
+
 class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
     """Send one message to one channel.
 
     `order_key` and `sequence` order the messages about one incident on one channel; `generation` counts how often this delivery
     has been requested. `incident` is absent for alerts that are not about one outage (`test`, `flapping`, `not_monitored`), `expiry` for
-    those about anything but an end that comes near; where several websites share that end, `monitor` is absent. `output_of` is the ping of
-    the heartbeat `monitor` whose body, which does not travel, says why the job failed.
+    those about anything but an end that comes near; where several websites share that end, `monitor` is absent. `group` is there for the
+    type `group` only; its requests have the group's id as `order_key`, and each tells all of what the one before told. `output_of` is the
+    ping of the heartbeat `monitor` whose body, which does not travel, says why the job failed.
     """
 
     delivery_id: UUID
@@ -196,6 +230,7 @@ class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
     monitor: MonitorFacts | None = None
     incident: IncidentFacts | None = None
     expiry: ExpiryFacts | None = None
+    group: GroupFacts | None = None
     text: str = ""
     output_of: UUID | None = None
 

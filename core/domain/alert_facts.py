@@ -4,17 +4,19 @@ from uuid import UUID
 
 import msgspec
 
-from core.contracts.events import ExpiryFacts, IncidentFacts, MonitorFacts
+from core.contracts.events import ExpiryFacts, GroupFacts, IncidentFacts, MonitorFacts
 
 
 class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """`text` explains in one sentence; `incident` is absent where no outage is meant, `expiry` where nothing ends.
+    """What a message is about.
 
-    `output_of` is the ping whose body says why a job failed.
+    `text` explains in one sentence; `incident` is absent where no outage is meant, `expiry` where nothing ends, `group` where none is
+    told. `output_of` is the ping whose body says why a job failed.
     """
 
     monitor: MonitorFacts | None = None
     incident: IncidentFacts | None = None
     expiry: ExpiryFacts | None = None
+    group: GroupFacts | None = None
     text: str = ""
     output_of: UUID | None = None

@@ -64,6 +64,7 @@ class Message:
     finished_at: datetime | None
     error_type: str
     error: str
+    group_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

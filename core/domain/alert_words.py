@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Final, Literal, Protocol
+from uuid import UUID
 
 from core.domain.alert_policy import Why
 from core.domain.alert_routes import Chosen
@@ -29,6 +30,10 @@ DROPPED_BECAUSE: Final = {
     Why.DELAYED: "the outage was over before the first step of its route",
     Why.THROTTLED: "several outages of the monitor had been told within the hour, and this one was over before the next may be",
     Why.UNTOLD: "nobody had been told of the outage",
+}
+TOLD_TOGETHER: Final = {
+    "requested": "Told together with others; the message about all of them has not arrived yet.",
+    "delivered": "The channel took the message that told this together with others.",
 }
 
 
@@ -83,6 +88,10 @@ class SentMessage(Protocol):
     def error(self) -> str:
         """What the last attempt met."""
 
+    @property
+    def group_id(self) -> UUID | None:
+        """The group that it was told in; None: it was told alone."""
+
 
 def alert_state(alert: DecidedAlert) -> AlertState:
     """What was decided about an alert."""
@@ -116,6 +125,8 @@ def _whereto(alert: DecidedAlert) -> str:
 
 def explain_message(message: SentMessage) -> str:
     """The state of a delivery in a sentence."""
+    if message.group_id and message.state in TOLD_TOGETHER:
+        return TOLD_TOGETHER[message.state]
     tries = "1 attempt" if message.attempts == 1 else f"{message.attempts} attempts"
     match message.state:
         case "delivered":
@@ -124,6 +135,10 @@ def explain_message(message: SentMessage) -> str:
             return "Not sent: a later message about the same incident had already told the whole story."
         case "failed":
             return f"Given up after {tries}: {message.error or 'no reason was given'}"
+    return _explain_pending(message)
+
+
+def _explain_pending(message: SentMessage) -> str:
     if message.retry_at is not None:
         return f"The last attempt failed ({message.error}); the next is at {moment(message.retry_at)}."
     if message.receipt_due_at is not None:

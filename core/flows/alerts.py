@@ -11,6 +11,7 @@ from uuid import UUID
 
 from core.adapters.database import Connection, Pool
 from core.adapters.event_bus import EventBus
+from core.adapters.store import alert_groups as group_store
 from core.adapters.store import deliveries as delivery_store
 from core.adapters.store import outbox
 from core.adapters.store.deliveries import ChangedDelivery, OverdueDelivery, StoredDelivery
@@ -20,6 +21,7 @@ from core.domain import delivery as rules
 from core.domain.delivery import Count
 from core.flows.dead_channels import disable_channel
 from core.flows.escalation import tell_more
+from core.flows.grouping import GROUP, tell_groups
 from core.flows.requests import RECEIPT_TIMEOUT, request_event
 from core.flows.routing import route_waiting
 from core.logs import get_logger
@@ -60,16 +62,20 @@ def rerequest_overdue(connection: Connection, now: datetime, receipt_timeout: ti
     requests: list[OutboxEvent] = []
     given_up: list[Count] = []
     changed: list[ChangedDelivery] = []
+    ended: list[UUID] = []
     with connection.transaction():
         for overdue in delivery_store.lock_overdue(connection, now, SWEEP_LIMIT):
             change = _ask_again(overdue, now, receipt_timeout)
             changed.append(ChangedDelivery(overdue.id, overdue.channel.config_version, change.delivery))
             if change.count.sent:
                 given_up.append(change.count)
+                ended += [overdue.id] if overdue.alert.alert_type == GROUP else []
                 log.error("delivery.given_up", delivery_id=str(overdue.id), error=change.delivery.error)
             else:
                 requests.append(request_event(overdue.id, change.delivery.generation, overdue.alert, overdue.channel, now))
         delivery_store.save_many(connection, changed)
+        if ended:
+            group_store.settle(connection, ended)
         outbox.insert(connection, requests, now)
     return Rerequested(len(requests), tuple(given_up))
 
@@ -88,13 +94,15 @@ def sweep(
     with pool.connection() as connection:
         routed = route_waiting(connection, now, receipt_timeout, look_soon)
         told = tell_more(connection, now, receipt_timeout)
+        groups = tell_groups(connection, now, receipt_timeout)
         again = rerequest_overdue(connection, now, receipt_timeout)
     relayed = relay_outbox(pool, bus)
-    if routed or told or again.requested or again.given_up:
+    if routed or told or groups or again.requested or again.given_up:
         log.info(
             "alerts.swept",
             routed=routed,
             told_more=told,
+            groups=groups,
             rerequested=again.requested,
             given_up=len(again.given_up),
             relayed=relayed,
@@ -126,6 +134,7 @@ def apply_receipts(
     decoded = [_decode_receipt(*receipt) for receipt in receipts]
     counts: list[Count] = []
     changed: dict[UUID, ChangedDelivery] = {}
+    told_together: list[UUID] = []
     lost: list[tuple[StoredDelivery, str]] = []
     with connection.transaction():
         locked = delivery_store.lock_many(connection, {receipt.delivery_id for receipt in decoded})
@@ -140,9 +149,12 @@ def apply_receipts(
             locked[stored.id] = replace(stored, delivery=change.delivery)
             changed[stored.id] = ChangedDelivery(stored.id, stored.config_version, change.delivery)
             counts.append(change.count)
+            told_together += [stored.id] if receipt.alert_type == GROUP else []
             if change.disable_reason:
                 lost.append((stored, change.disable_reason))
         delivery_store.save_many(connection, list(changed.values()))
+        if told_together:
+            group_store.settle(connection, told_together)
         for stored, reason in sorted(lost, key=lambda found: found[0].channel_id):
             disable_channel(connection, stored.channel_id, stored.config_version, reason, now)
     return counts
@@ -169,7 +181,8 @@ def _ask_again(overdue: OverdueDelivery, now: datetime, timeout: timedelta) -> r
         overdue.delivery,
         overdue.alert.alert_type,
         overdue.channel.kind,
-        channel_disabled=overdue.channel.disabled and overdue.alert.only_channel_id is None,
+        channel_disabled=overdue.channel.disabled
+        and (overdue.alert.only_channel_id is None or overdue.alert.alert_type == GROUP),
         now=now,
         timeout=timeout,
     )

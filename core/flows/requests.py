@@ -31,8 +31,13 @@ class Addressed:
     channels: Sequence[ChannelRef]
 
 
-def request_messages(connection: Connection, addressed: Sequence[Addressed], now: datetime, receipt_timeout: timedelta) -> None:
-    """One delivery and one request for each alert and channel, of any workspaces. The caller has locked the channels, and commits."""
+def request_messages(
+    connection: Connection, addressed: Sequence[Addressed], now: datetime, receipt_timeout: timedelta
+) -> list[UUID]:
+    """One delivery and one request for each alert and channel, of any workspaces; the deliveries.
+
+    The caller has locked the channels, and commits.
+    """
     due = rules.receipt_due(now, 1, receipt_timeout)
     new: list[NewDelivery] = []
     requests: list[OutboxEvent] = []
@@ -42,6 +47,7 @@ def request_messages(connection: Connection, addressed: Sequence[Addressed], now
         requests.append(request_event(delivery.id, 1, alert, channel, now))
     delivery_store.insert(connection, new, now)
     outbox.insert(connection, requests, now)
+    return [delivery.id for delivery in new]
 
 
 def request_event(delivery_id: UUID, generation: int, alert: StoredAlert, channel: ChannelRef, now: datetime) -> OutboxEvent:
@@ -65,6 +71,7 @@ def request_event(delivery_id: UUID, generation: int, alert: StoredAlert, channe
         monitor=alert.facts.monitor,
         incident=alert.facts.incident,
         expiry=alert.facts.expiry,
+        group=alert.facts.group,
         text=alert.facts.text,
         output_of=alert.facts.output_of,
     )

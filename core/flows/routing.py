@@ -34,6 +34,7 @@ from core.domain.maintenance import Window
 from core.domain.uptime import Span
 from core.domain.website import UNKNOWN_TOLERANCE
 from core.flows.alert_metrics import count_held
+from core.flows.grouping import group
 from core.flows.recipients import Routes, Timing, address, routes_for
 from core.flows.requests import RECEIPT_TIMEOUT, request_messages
 from core.logs import get_logger
@@ -161,7 +162,7 @@ def _route_alone(connection: Connection, alert_id: UUID, now: datetime, receipt_
     if quiet_until:
         store.save(connection, [Saved(alert.id, None, quiet_until, Why.QUIET_HOURS)])
         return
-    request_messages(connection, address(connection, [alert], routes, now), now, receipt_timeout)
+    _request(connection, [alert], routes, now, receipt_timeout)
 
 
 def _route_monitors(
@@ -243,7 +244,13 @@ def _act(connection: Connection, routed: Sequence[Routed], routes: Routes, now: 
             if decision.cause and alert.incident_id:
                 store.note_cause(connection, alert.incident_id, decision.cause)
     store.save(connection, saved)
-    request_messages(connection, address(connection, told, routes, now), now, receipt_timeout)
+    _request(connection, told, routes, now, receipt_timeout)
+
+
+def _request(
+    connection: Connection, told: Sequence[StoredAlert], routes: Routes, now: datetime, receipt_timeout: timedelta
+) -> None:
+    request_messages(connection, group(connection, address(connection, told, routes, now), now), now, receipt_timeout)
 
 
 def _saved(verdict: Verdict, routed_at: datetime) -> Saved:

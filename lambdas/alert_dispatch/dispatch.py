@@ -20,6 +20,7 @@ from lambdas.alert_dispatch.limits import Limits
 from lambdas.alert_dispatch.message import Message, compose, may_be_acknowledged, verification_text
 from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded
 from lambdas.alert_dispatch.outputs import no_output
+from lambdas.alert_dispatch.posted import Posted
 from lambdas.alert_dispatch.receipts import Receipt
 from lambdas.alert_dispatch.targets import Look, Targets
 from lambdas.alert_dispatch.vault import Vault
@@ -30,25 +31,37 @@ IN_FLIGHT_DELAY_S: Final = 5
 LONGEST_WAIT_S: Final = 11 * 3600
 """SQS hides a message for 12 hours at most. One whose turn is later comes again in between, and keeps its turn."""
 
-SUPERSEDABLE: Final = frozenset({"down", "escalated", "reminder", "acknowledged", "unacknowledged"})
-"""Messages about an outage that is under way: each later one, and the recovery above all, tells the whole story of it.
-
-Every other notice says something that no later one repeats."""
+SUPERSEDABLE: Final = frozenset({"down", "escalated", "reminder", "acknowledged", "unacknowledged", "group"})
+"""Messages about an outage that is under way: each later one, and the recovery above all, tells the whole story of it; as does a later
+message of a group. Every other notice says something that no later one repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What a channel sends: the request, its message, and how long the send may take in all."""
+    """What a channel sends: the request, its message, and how long the send may take in all.
+
+    `replaces` is the message that this one is to replace where the service can; empty for a new one.
+    """
 
     request: Detail[AlertRequested]
     message: Message
     timeout_s: float
+    replaces: str = ""
+
+    @property
+    def look_of(self) -> str:
+        """The type of alert that this looks like: a group like the worst of what it tells."""
+        group = self.request.data.group
+        return self.request.data.alert_type if group is None else "down" if group.down else "recovered"
 
 
 class Sender[C: ChannelConfig](Protocol):
-    """One kind of channel. Returns when the target has taken the message; else raises Transient, RateLimited or Permanent."""
+    """One kind of channel. Returns when the target has taken the message; else raises Transient, RateLimited or Permanent.
 
-    def __call__(self, outgoing: Outgoing, config: C, /) -> None:
+    Where messages can be replaced later, it returns the id of this one.
+    """
+
+    def __call__(self, outgoing: Outgoing, config: C, /) -> str | None:
         """Send."""
         ...
 
@@ -73,8 +86,9 @@ class Dispatcher:
     order: Order
     targets: Targets
     limits: Limits
-    senders: Mapping[type[ChannelConfig], Callable[..., None]]
+    senders: Mapping[type[ChannelConfig], Callable[..., str | None]]
     clock: Callable[[], datetime]
+    posted: Posted
     public_url: str = ""
     outputs: Callable[[UUID, UUID], str] = no_output
 
@@ -127,12 +141,14 @@ class Dispatcher:
         timeout_s = FIRST_TRY_TIMEOUT_S if attempt == 1 else LATER_TRY_TIMEOUT_S
         try:
             message = compose(self._complete(data, config), self.public_url, self._acknowledge_link(data), self._output(data))
-            send(Outgoing(request, message, timeout_s), config)
+            message_id = send(Outgoing(request, message, timeout_s, self._replaced(data)), config)
         except Transient as error:
             self._learn(data, config, error)
             raise
         if look.open_for_s is not None:
             self.targets.answered(data.channel_id, data.config_version, self.clock())
+        if data.group and message_id:
+            self.posted.remember(data.order_key, data.channel_id, message_id, self.clock())
 
     def _look(self, data: AlertRequested, config: ChannelConfig, claimed: Claimed) -> Look:
         """The target as it is, once this message may be sent to it.
@@ -168,6 +184,9 @@ class Dispatcher:
 
     def _output(self, data: AlertRequested) -> str:
         return self.outputs(data.monitor.id, data.output_of) if data.monitor and data.output_of else ""
+
+    def _replaced(self, data: AlertRequested) -> str:
+        return self.posted.find(data.order_key, data.channel_id) if data.group and data.group.replaces else ""
 
     def _complete(self, data: AlertRequested, config: ChannelConfig) -> AlertRequested:
         """What must not travel in an event is put in here: the proof that somebody reads what is sent to an address."""

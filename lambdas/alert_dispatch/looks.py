@@ -29,6 +29,7 @@ LOOKS: Final = {
     "acknowledged": _BLUE,
     "unacknowledged": _ORANGE,
     "flapping": _ORANGE,
+    "group": _RED,
     "not_monitored": _WHITE,
     "monitored_again": _BLUE,
     "certificate_expiring": _YELLOW,

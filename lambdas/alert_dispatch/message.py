@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Final
 
-from core.contracts.events import AlertRequested, ExpiryFacts, IncidentFacts, MonitorFacts
+from core.contracts.events import AlertRequested, ExpiryFacts, GroupFacts, GroupLine, IncidentFacts, MonitorFacts
+from lambdas.alert_dispatch.listing import listing
 
 SUBJECT_LIMIT: Final = 200
+ROOM_OF_A_MAIL: Final = 20_000
 
 REASONS: Final = {
     "dns_nxdomain": "The host name does not exist.",
@@ -68,8 +70,9 @@ class Message:
     """One message: ready as text and HTML, and in pieces for services with a form of their own.
 
     `subject`, `headline`, `closing` and the values of `facts` (label, value) are single lines of printable characters that may
-    hold anything else, so each form escapes them. `link` leads to the incident, `acknowledge` to the page where the reader takes it on;
-    both are ours, and may be empty. `output` is what a job said when it failed: lines of printable text.
+    hold anything else, so each form escapes them. So are `lines`, of a message that tells of many things, of which it leaves out
+    `others`. `link` leads to the incident, `acknowledge` to the page where the reader takes it on; both are ours, and may be empty.
+    `output` is what a job said when it failed: lines of printable text.
     """
 
     subject: str
@@ -81,16 +84,20 @@ class Message:
     link: str = ""
     acknowledge: str = ""
     output: str = ""
+    lines: tuple[str, ...] = ()
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Story:
-    """Headline, facts as (label, value), closing sentence."""
+    """Headline, facts as (label, value), closing sentence; lines, and how many there are besides."""
 
     subject: str
     headline: str
     facts: tuple[tuple[str, str], ...] = ()
     closing: str = ""
+    lines: tuple[str, ...] = ()
+    others: int = 0
 
 
 def may_be_acknowledged(request: AlertRequested) -> bool:
@@ -115,6 +122,8 @@ def compose(request: AlertRequested, public_url: str = "", acknowledge: str = ""
         link=f"{public_url}/api/v1/incidents/{request.incident.id}/" if public_url and request.incident else "",
         acknowledge=acknowledge,
         output=output,
+        lines=tuple(one_line(line) for line in story.lines),
+        others=story.others,
     )
 
 
@@ -126,6 +135,8 @@ def _story(request: AlertRequested) -> _Story:
         return _recovered(monitor, incident, request.text)
     if request.alert_type in {"acknowledged", "unacknowledged"} and monitor and incident:
         return _taken_on(monitor, incident, request.text)
+    if request.group:
+        return _group(request.group)
     if request.expiry:
         return _ending(request, request.expiry, monitor)
     return _notice(request, monitor)
@@ -204,6 +215,36 @@ def _ending(request: AlertRequested, expiry: ExpiryFacts, monitor: MonitorFacts 
     return _Story(subject, f"The {what} of {concerned} ends {when}.", facts, request.text)
 
 
+def _group(group: GroupFacts) -> _Story:
+    down, up = _monitors(group.down), _monitors(group.up)
+    if group.down and group.up:
+        subject, headline = f"DOWN: {down}, and {group.up} up again", f"{down} down, {group.up} up again."
+    elif group.down:
+        subject, headline = f"DOWN: {down}", f"{down} went down."
+    elif group.up == 1:
+        subject, headline = f"UP: {up} again", f"{up} is up again."
+    else:
+        subject, headline = f"UP: all {up} again", f"All {up} are up again."
+    facts = (("Since", moment(group.opened_at)), ("Until", moment(group.as_of)))
+    closing = (
+        "Changes from now on are told one by one." if group.final else "Told together, because they are many. News will follow."
+    )
+    return _Story(subject, headline, facts, closing, tuple(map(_group_line, group.lines)), group.more)
+
+
+def _group_line(line: GroupLine) -> str:
+    if line.state == "flapping":
+        return f"FLAPPING {line.name}"
+    if line.state == "up":
+        return f"UP {line.name}" + (f" - was down {duration(line.until - line.since)}" if line.since and line.until else "")
+    why = f" - {reason_in_words(line.reason).rstrip('.')}" if line.reason else ""
+    return f"DOWN {line.name}{why}" + (f", since {line.since:%H:%M:%S}" if line.since else "")
+
+
+def _monitors(count: int) -> str:
+    return "1 monitor" if count == 1 else f"{count} monitors"
+
+
 def _what_and_why(monitor: MonitorFacts, incident: IncidentFacts) -> tuple[tuple[str, str], ...]:
     why = reason_in_words(incident.reason)
     detail = one_line(incident.detail)
@@ -248,11 +289,16 @@ def one_line(text: str) -> str:
 def _text(story: _Story, public_url: str, acknowledge: str, output: str) -> str:
     lines = [one_line(story.headline), ""]
     lines += [f"{label + ':':<11}{one_line(value)}" for label, value in story.facts]
+    lines += ["", *_listed(story)] if story.lines else []
     lines += ["", one_line(story.closing)] if story.closing else []
     lines += ["", "It said at last:", *(f"    {line}" for line in output.split("\n"))] if output else []
     lines += ["", f"Acknowledge: {acknowledge}"] if acknowledge else []
     lines += ["", f"-- \nUptime Monitor {public_url}".rstrip()]
     return "\n".join(lines) + "\n"
+
+
+def _listed(story: _Story) -> list[str]:
+    return listing([one_line(line) for line in story.lines], story.others, ROOM_OF_A_MAIL)
 
 
 def _html(story: _Story, public_url: str, acknowledge: str, output: str) -> str:
@@ -264,9 +310,10 @@ def _html(story: _Story, public_url: str, acknowledge: str, output: str) -> str:
     closing = f"<p>{escape(one_line(story.closing))}</p>" if story.closing else ""
     button = f'<p><a href="{escape(acknowledge)}">Acknowledge</a></p>' if acknowledge else ""
     said = f'<p>It said at last:</p><pre style="background:#f4f4f4;padding:8px">{escape(output)}</pre>' if output else ""
+    listed = f"<p>{'<br>'.join(map(escape, _listed(story)))}</p>" if story.lines else ""
     table = f'<table style="border-collapse:collapse">{rows}</table>' if rows else ""
     return (
         '<!doctype html><html><body style="font-family:sans-serif;font-size:15px;color:#222">'
-        f'<p style="font-size:18px"><strong>{escape(one_line(story.headline))}</strong></p>{table}{closing}{said}{button}'
+        f'<p style="font-size:18px"><strong>{escape(one_line(story.headline))}</strong></p>{table}{listed}{closing}{said}{button}'
         f'<p style="color:#888;font-size:12px">Uptime Monitor {escape(public_url)}</p></body></html>'
     )

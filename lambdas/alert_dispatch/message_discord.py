@@ -9,12 +9,14 @@ https://docs.discord.com/developers/resources/message#embed-object-embed-limits.
 from string import punctuation
 from typing import Any, Final
 
-from lambdas.alert_dispatch.fitting import fit
+from lambdas.alert_dispatch.fitting import fit, utf16_units
+from lambdas.alert_dispatch.listing import listing
 from lambdas.alert_dispatch.looks import look
 from lambdas.alert_dispatch.message import Message
 
 TITLE_LIMIT: Final = 256
 DESCRIPTION_LIMIT: Final = 1500
+LIST_LIMIT: Final = 2500
 FIELD_NAME_LIMIT: Final = 40
 FIELD_VALUE_LIMIT: Final = 512
 FIELDS_LIMIT: Final = 7
@@ -38,13 +40,17 @@ def discord_message(message: Message, alert_type: str) -> dict[str, Any]:
         ],
         "footer": {"text": "Uptime Monitor"},
     }
-    if story:
-        embed["description"] = escaped(story, DESCRIPTION_LIMIT)
+    described = [escaped(story, DESCRIPTION_LIMIT)] if story else []
+    if message.lines:
+        shown = listing(message.lines, message.others, LIST_LIMIT, size=lambda line: utf16_units(escaped(line, LIST_LIMIT)))
+        described += ["", *(escaped(line, LIST_LIMIT) for line in shown)]
+    if message.acknowledge:
+        described += ["", f"[Acknowledge]({message.acknowledge})"]
+    if described:
+        embed["description"] = "\n".join(described).lstrip()
     if message.output:
         said = fit(message.output.replace("`", "'"), OUTPUT_LIMIT)
         embed["fields"].append({"name": "Output", "value": f"```\n{said}\n```", "inline": False})
-    if message.acknowledge:
-        embed["description"] = f"{embed.get('description', '')}\n\n[Acknowledge]({message.acknowledge})".lstrip()
     if message.link:
         embed["url"] = message.link
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}

@@ -8,18 +8,21 @@ from typing import Any, Final
 
 from core.contracts.channels.ntfy import PRIORITIES, NtfyConfig
 from lambdas.alert_dispatch.fitting import fit, utf8_bytes
+from lambdas.alert_dispatch.listing import listing
 from lambdas.alert_dispatch.looks import look
 from lambdas.alert_dispatch.message import Message
 
 TITLE_BYTES: Final = 500
 MESSAGE_BYTES: Final = 3000
+LIST_BYTES: Final = 2400
 LOUD: Final = frozenset({"down", "escalated", "reminder"})
 """Types with the priority of outages."""
 
 
 def ntfy_message(message: Message, alert_type: str, config: NtfyConfig) -> dict[str, Any]:
     """The body. A tap on it opens the incident, a button acknowledges it."""
-    lines = [message.headline, *(f"{label}: {value}" for label, value in message.facts), message.closing, message.output]
+    listed = listing(message.lines, message.others, LIST_BYTES, size=utf8_bytes)
+    lines = [message.headline, *(f"{label}: {value}" for label, value in message.facts), *listed, message.closing, message.output]
     body: dict[str, Any] = {
         "topic": config.topic,
         "title": fit(message.subject, TITLE_BYTES, size=utf8_bytes),

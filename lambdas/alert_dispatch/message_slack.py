@@ -8,7 +8,8 @@ notification is parsed. Limits: https://docs.slack.dev/reference/block-kit/block
 
 from typing import Any, Final
 
-from lambdas.alert_dispatch.fitting import fit
+from lambdas.alert_dispatch.fitting import fit, utf16_units
+from lambdas.alert_dispatch.listing import listing
 from lambdas.alert_dispatch.looks import look
 from lambdas.alert_dispatch.message import Message
 
@@ -42,6 +43,9 @@ def _details(message: Message) -> list[dict[str, Any]]:
     if message.facts:
         fields = [_plain(f"{label}\n{value}", FIELD_LIMIT) for label, value in message.facts[:FIELDS_LIMIT]]
         blocks.append({"type": "section", "fields": fields})
+    if message.lines:
+        lines = listing(message.lines, message.others, TEXT_LIMIT, size=lambda line: utf16_units(escaped(line, TEXT_LIMIT)))
+        blocks.append({"type": "section", "text": _plain("\n".join(lines), TEXT_LIMIT)})
     if message.closing:
         blocks.append({"type": "section", "text": _plain(message.closing, TEXT_LIMIT)})
     if message.output:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from lambdas.alert_dispatch.fitting import fit
+from lambdas.alert_dispatch.listing import listing
 from lambdas.alert_dispatch.looks import look
 from lambdas.alert_dispatch.message import Message
 
@@ -21,6 +22,10 @@ FACT_BYTES: Final = 2000
 CLOSING_BYTES: Final = 4000
 FACTS_LIMIT: Final = 8
 OUTPUT_LINES: Final = 20
+LIST_BYTES: Final = 12_000
+BLOCK_BYTES: Final = 90
+"""Around each line; with the two facts that a message with a list has."""
+
 _QUOTES: Final = 2
 
 
@@ -52,6 +57,8 @@ def _card(message: Message, alert_type: str) -> dict[str, Any]:
         for line in message.output.split("\n")[-OUTPUT_LINES:]
         if message.output
     ]
+    lines = listing(message.lines, message.others, LIST_BYTES, size=lambda line: json_bytes(line) + BLOCK_BYTES)
+    listed = [_block(_run(line, FACT_BYTES)) for line in lines]
     card: dict[str, Any] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -61,6 +68,7 @@ def _card(message: Message, alert_type: str) -> dict[str, Any]:
             {"type": "Container", "style": seen.style, "bleed": True, "items": [title]},
             *headline,
             *facts,
+            *listed,
             *closing,
             *said,
             _block(_run("Uptime Monitor", LABEL_BYTES, size="Small", isSubtle=True)),

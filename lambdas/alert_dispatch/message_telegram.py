@@ -9,6 +9,7 @@ from html import escape
 from typing import Final
 
 from lambdas.alert_dispatch.fitting import fit, utf16_units
+from lambdas.alert_dispatch.listing import listing
 from lambdas.alert_dispatch.looks import look
 from lambdas.alert_dispatch.message import Message
 
@@ -17,6 +18,8 @@ LABEL_LIMIT: Final = 40
 FACTS_LIMIT: Final = 8
 TEXT_LIMIT: Final = 4000
 LEAST_OUTPUT: Final = 80
+LIST_LIMIT: Final = 2000
+"""With the two facts that a message with a list has."""
 
 
 def telegram_text(message: Message, alert_type: str) -> str:
@@ -28,6 +31,7 @@ def telegram_text(message: Message, alert_type: str) -> str:
         for label, value in message.facts[:FACTS_LIMIT]
         if value
     ]
+    lines += ["", *map(_code, listing(message.lines, message.others, LIST_LIMIT))] if message.lines else []
     lines += ["", _code(message.closing)] if message.closing else []
     room = TEXT_LIMIT - utf16_units("\n".join(lines))
     if message.output and room > LEAST_OUTPUT:

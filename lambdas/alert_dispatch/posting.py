@@ -16,6 +16,9 @@ from lambdas.alert_dispatch.connect import AddressRefused, Deadline, GuardedBack
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
 
 USER_AGENT: Final = "uptimemonitor/1 (+https://github.com/uptimemonitor/uptimemonitor)"
+LEAST_S: Final = 0.1
+"""For a second request of a send whose time the first has used up."""
+
 BODY_LIMIT: Final = 1024 * 1024
 """Of an answer that has to be read: some repeat the message, each character of it as an escape."""
 REASON_LIMIT: Final = 16 * 1024

@@ -44,6 +44,7 @@ from lambdas.alert_dispatch.limits import Limits, mail_limit
 from lambdas.alert_dispatch.order import Order
 from lambdas.alert_dispatch.outputs import CONFIG as OUTPUTS_CONFIG
 from lambdas.alert_dispatch.outputs import Outputs
+from lambdas.alert_dispatch.posted import Posted
 from lambdas.alert_dispatch.posting import Poster
 from lambdas.alert_dispatch.receipts import Receipts
 from lambdas.alert_dispatch.signed import SignedClient
@@ -97,6 +98,7 @@ class Wiring:
             limits=Limits(mail_limit(settings.mails_per_s)),
             senders=self._senders(),
             clock=utc_now,
+            posted=Posted(dynamodb, names.dispatch_table),
             public_url=settings.public_url,
             outputs=Outputs(
                 lambda: self._edge_dynamodb, names.heartbeats_table, lambda: self._edge_s3, settings.ping_bodies_bucket
@@ -134,7 +136,7 @@ class Wiring:
         client: S3Client = self._client("s3", OUTPUTS_CONFIG)
         return client
 
-    def _senders(self) -> Mapping[type[ChannelConfig], Callable[..., None]]:
+    def _senders(self) -> Mapping[type[ChannelConfig], Callable[..., str | None]]:
         poster = Poster(private_targets=self.settings.private_targets, clock=utc_now)
         return {
             AppriseConfig: AppriseSender(private_targets=self.settings.private_targets),

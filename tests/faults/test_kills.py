@@ -152,6 +152,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 def test_random_kills_lose_nothing_and_make_nothing_up(box: RunningBox, site: Site) -> None:
     box.post("channels/", {"name": "hook", "kind": "webhook", "config": {"url": f"{site.url}/hook", "secret": SECRET}})
     box.post("channels/", {"name": "mail", "kind": "email", "config": {"address": "ops@example.com"}})
+    box.api.patch("alert-grouping/", json={"group_after": 0}).raise_for_status()  # every mail is to be seen by itself
     flippers = [Flipper(box, site, name) for name in ("first", "second")]
     steady = [
         str(box.post("websites/", {**WEBSITE, "name": name, "url": f"{site.url}/{name}"})["id"]) for name in ("calm", "still")

@@ -89,7 +89,7 @@ class Kind:
     """A service, its sender, and the configuration that leads there."""
 
     judge: Callable[[Received], Reply]
-    sender: Callable[[Poster], Callable[..., None]]
+    sender: Callable[[Poster], Callable[..., str | None]]
     config: Callable[[ChatService], ChannelConfig]
 
     def send(self, service: ChatService, alert_type: str = "down", timeout_s: float = 5.0) -> None:

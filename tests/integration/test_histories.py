@@ -48,8 +48,9 @@ def test_the_whole_story_of_an_outage(world: World, pool: Pool) -> None:
     assert any("The last attempt failed (the webhook answered 503); the next is at" in line for line in told(world, incident))
     alerts.apply_receipts(world.connection, [receipt(row, attempt=2)], NOW)
     take_on(world, incident)
-    world.goes("up", shop, NOW + MINUTE)
     bus = FakeBus(refuse={"AlertRequested"})
+    alerts.sweep(pool, bus, NOW + MINUTE)
+    world.goes("up", shop, NOW + MINUTE)
     alerts.sweep(pool, bus, NOW + 2 * MINUTE)
     lines = told(world, incident)
     assert lines[0] == "incident shop: Failed for the first time: connect_refused (connection refused)."

@@ -127,3 +127,16 @@ def test_steps_are_in_the_order_of_time_and_none_is_lost(alerts: list[tuple[date
     assert [step.at for step in steps] == sorted(step.at for step in steps)
     assert sum(step.text.startswith("Wanted") for step in steps) == len(wanted)
     assert sum(step.text.startswith("Nobody was told") for step in steps) == sum(sent for _, _, sent in alerts)
+
+
+def test_a_message_that_was_told_with_others() -> None:
+    group = replace(DELIVERED, group_id=UUID(int=9))
+    assert lines(replace(TOLD, messages=[group]))[-1].endswith(
+        "The channel took the message that told this together with others."
+    )
+    waits = replace(group, state="requested", finished_at=None)
+    assert lines(replace(TOLD, messages=[waits]))[-1].endswith(
+        "Told together with others; the message about all of them has not arrived yet."
+    )
+    failed = replace(group, state="failed", error="gone")
+    assert lines(replace(TOLD, messages=[failed]))[-1].endswith("Given up after 2 attempts: gone")

@@ -428,7 +428,7 @@ def stories(draw: st.DrawFn) -> Story:
 
 @settings(max_examples=300, deadline=None)
 @given(stories())
-@example(Story(range(1, STEPS, SIX_MINUTES), [], [], [], []))
+@example(Story(range(1, STEPS, SIX_MINUTES), [], [], [], [], []))
 def test_people_know_how_it_is_or_a_hold_is_pending(story: Story) -> None:
     told = Told(story)
     for step in range(STEPS + AFTERWARDS):
@@ -443,7 +443,7 @@ def test_people_know_how_it_is_or_a_hold_is_pending(story: Story) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(stories())
-@example(Story(range(1, STEPS, SIX_MINUTES), [], [], [], []))
+@example(Story(range(1, STEPS, SIX_MINUTES), [], [], [], [], []))
 def test_no_storm_and_nothing_twice(story: Story) -> None:
     told = Told(replace(story, router_away=[]))
     for step in range(STEPS + AFTERWARDS):

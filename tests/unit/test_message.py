@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from core.contracts.events import AlertRequested, AlertType, ExpiryFacts, IncidentFacts, MonitorFacts, MonitorKind
+from core.contracts.events import (
+    AlertRequested,
+    AlertType,
+    ExpiryFacts,
+    GroupFacts,
+    GroupLine,
+    IncidentFacts,
+    LineState,
+    MonitorFacts,
+    MonitorKind,
+)
 from core.domain.outcomes import Reason
 from lambdas.alert_dispatch.message import REASONS, compose, duration, may_be_acknowledged
 
@@ -62,8 +72,18 @@ def request(
         )
         if about_outage
         else None,
+        group=group_of(name, reason) if alert_type == "group" else None,
         text=text,
     )
+
+
+def group_of(name: str, reason: str) -> GroupFacts:
+    """A group with a line of each kind about monitors of this name."""
+    states: list[LineState] = ["down", "flapping", "up"]
+    lines = [
+        GroupLine(monitor_id=UUID(int=5), kind="website", name=name, state=state, reason=reason, since=BEGAN) for state in states
+    ]
+    return GroupFacts(opened_at=BEGAN, as_of=BEGAN, down=2, up=1, lines=lines)
 
 
 def test_down_says_what_why_and_since_when() -> None:

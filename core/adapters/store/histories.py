@@ -25,7 +25,7 @@ ALERTS: Final = """
 
 MESSAGES: Final = """
     SELECT d.id, d.alert_id, d.channel_id, d.config_version, d.state, d.generation, d.attempts, d.requested_at, d.receipt_due_at,
-           d.retry_at, d.finished_at, d.error_type, d.error
+           d.retry_at, d.finished_at, d.error_type, d.error, d.group_id
     FROM alert a JOIN delivery d ON d.alert_id = a.id WHERE a.incident_id = %(incident_id)s
 """
 

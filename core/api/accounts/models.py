@@ -54,7 +54,8 @@ RANDOM_KEY: Final = Func(
 class Workspace(models.Model):
     """What belongs together and is seen by the same people.
 
-    Whoever has `ping_key` may ping its heartbeats by name and create some; one that was replaced may be good for a while yet.
+    Whoever has `ping_key` may ping its heartbeats by name and create some; one that was replaced may be good for a while yet. Where a
+    channel would get more than `group_after` messages about changes within `group_within_s`, they become one; 0 is never.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -63,6 +64,8 @@ class Workspace(models.Model):
     ping_key = models.CharField(max_length=64, unique=True, editable=False, db_default=RANDOM_KEY)
     replaced_ping_key = models.CharField(max_length=64, null=True, editable=False)
     replaced_ping_key_until = models.DateTimeField(null=True)
+    group_after = models.SmallIntegerField(db_default=5)
+    group_within_s = models.SmallIntegerField(db_default=60)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -10,7 +10,8 @@ from core.api.accounts.models import Workspace, new_id
 class Channel(models.Model):
     """A way to reach people. The configuration is encrypted (`core.contracts.channel_vault`); `summary` is its harmless part.
 
-    While it has `unverified_since`, nobody at its address has answered yet, and no alert goes there.
+    While it has `unverified_since`, nobody at its address has answered yet, and no alert goes there. At `paced_until` it may take as many
+    messages at once again as its workspace says (`core.domain.alert_groups.Limit`).
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -24,6 +25,7 @@ class Channel(models.Model):
     disabled_reason = models.TextField(blank=True, default="")
     unverified_since = models.DateTimeField(null=True)
     verification_attempts = models.SmallIntegerField(default=0, db_default=0)
+    paced_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

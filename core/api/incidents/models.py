@@ -109,6 +109,37 @@ class AlertStep(models.Model):
         db_table = "alert_step"
 
 
+class AlertGroup(models.Model):
+    """Many alerts for one channel as one message (`core.domain.alert_groups`). Invariant: a channel has at most one that is open.
+
+    `revision` is the latest that was told, `posted_revision` the latest that was no edit. The sweep looks at it again at `due_at`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="alert_groups")
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="alert_groups", db_index=False)
+    opened_at = models.DateTimeField()
+    folded_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    revision = models.IntegerField(db_default=0)
+    told_at = models.DateTimeField(null=True)
+    posts = models.IntegerField(db_default=0)
+    posted_revision = models.IntegerField(db_default=0)
+    posted_at = models.DateTimeField(null=True)
+    last_delivery_id = models.UUIDField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "alert_group"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["channel"], condition=models.Q(closed_at__isnull=True), name="alert_group_one_open")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["channel"], name="alert_group_channel"),
+            models.Index(fields=["due_at"], condition=models.Q(closed_at__isnull=True), name="alert_group_due"),
+        ]
+
+
 class DeliveryState(models.TextChoices):
     """`REQUESTED` waits for a receipt; the other three are final."""
 
@@ -119,7 +150,10 @@ class DeliveryState(models.TextChoices):
 
 
 class Delivery(models.Model):
-    """One message of one alert to one channel. Without a receipt by `receipt_due_at` it is requested again, as the next generation."""
+    """One message of one alert to one channel. Without a receipt by `receipt_due_at` it is requested again, as the next generation.
+
+    One with a `group` is told by that group's messages, from `group_revision` on, and has no request of its own.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="deliveries")
@@ -135,6 +169,8 @@ class Delivery(models.Model):
     finished_at = models.DateTimeField(null=True)
     error_type = models.CharField(max_length=20, db_default="")
     error = models.TextField(db_default="")
+    group = models.ForeignKey(AlertGroup, on_delete=models.SET_NULL, null=True, related_name="deliveries", db_index=False)
+    group_revision = models.IntegerField(null=True)
 
     class Meta:
         db_table = "delivery"
@@ -142,6 +178,7 @@ class Delivery(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["receipt_due_at"], condition=models.Q(state="requested"), name="delivery_awaiting_receipt"),
             models.Index(fields=["workspace", "requested_at"], name="delivery_workspace_requested"),
+            models.Index(fields=["group"], condition=models.Q(group__isnull=False), name="delivery_group"),
         ]
 
 

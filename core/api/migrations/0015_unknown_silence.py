@@ -25,5 +25,5 @@ CREATE TRIGGER heartbeat_unknown_noted AFTER INSERT ON heartbeat_unknown FOR EAC
 class Migration(migrations.Migration):
     """A table that only plain SQL knows."""
 
-    dependencies: ClassVar = [("uptime", "0013_muted")]
+    dependencies: ClassVar = [("uptime", "0014_storms")]
     operations: ClassVar = [migrations.RunSQL(UNKNOWN, migrations.RunSQL.noop)]

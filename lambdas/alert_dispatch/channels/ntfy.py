@@ -26,7 +26,7 @@ class NtfySender:
 
     def __call__(self, outgoing: Outgoing, config: NtfyConfig) -> None:
         """Send; see `Sender`."""
-        body = msgspec.json.encode(ntfy_message(outgoing.message, outgoing.request.data.alert_type, config))
+        body = msgspec.json.encode(ntfy_message(outgoing.message, outgoing.look_of, config))
         headers = {"authorization": f"Bearer {config.token}"} if config.token else {}
         answer = self._poster.send(f"{config.server.rstrip('/')}/", body, headers, outgoing.timeout_s, read_errors=True)
         said = json_fields(answer.body)

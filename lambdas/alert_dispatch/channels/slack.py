@@ -5,6 +5,7 @@ https://docs.slack.dev/changelog/2016-05-17-changes-to-errors-for-incoming-webho
 https://docs.slack.dev/reference/methods/chat.postMessage#errors; limits: https://docs.slack.dev/apis/web-api/rate-limits.
 """
 
+import time
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from lambdas.alert_dispatch.answers import json_fields, words
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
 from lambdas.alert_dispatch.message_slack import slack_message
-from lambdas.alert_dispatch.posting import Answer, Poster, judge, seconds_of, taken
+from lambdas.alert_dispatch.posting import LEAST_S, Answer, Poster, judge, seconds_of, taken
 
 WEBHOOK_GONE: Final = frozenset(
     {
@@ -68,6 +69,11 @@ REFUSED: Final = frozenset(
 )
 """What refuses the message, or a rule that somebody may lift. An error that is in none of these is tried again."""
 
+NOT_REPLACED: Final = frozenset({"cant_update_message", "channel_not_found", "edit_window_closed", "message_not_found"})
+"""What `chat.update` says of a message that is gone or not to be changed (https://docs.slack.dev/reference/methods/chat.update#errors)."""
+
+ID_SEPARATOR: Final = "/"
+
 TOO_FAST: Final = frozenset({"message_limit_exceeded", "rate_limited", "ratelimited"})
 
 
@@ -77,30 +83,40 @@ class SlackSender:
     def __init__(self, poster: Poster) -> None:
         self._poster = poster
 
-    def __call__(self, outgoing: Outgoing, config: SlackConfig) -> None:
-        """Send; see `Sender`."""
-        content = slack_message(outgoing.message, outgoing.request.data.alert_type)
+    def __call__(self, outgoing: Outgoing, config: SlackConfig) -> str | None:
+        """Send; see `Sender`. The id is that of the channel and the message's time in it. A webhook cannot replace messages."""
+        content = slack_message(outgoing.message, outgoing.look_of)
         if config.url:
             self._by_webhook(content, config, outgoing.timeout_s)
-        else:
-            self._as_bot(content, config, outgoing.timeout_s)
+            return None
+        deadline = time.monotonic() + outgoing.timeout_s
+        if outgoing.replaces:
+            channel, _, at = outgoing.replaces.partition(ID_SEPARATOR)
+            answer, said = self._as_bot("chat.update", {"channel": channel, "ts": at, **content}, config, outgoing.timeout_s)
+            if said.get("error") not in NOT_REPLACED:
+                return self._judged(answer, said)
+        left_s = max(deadline - time.monotonic(), LEAST_S)
+        answer, said = self._as_bot("chat.postMessage", {"channel": config.channel, **content}, config, left_s)
+        return self._judged(answer, said)
 
     def _by_webhook(self, content: dict[str, Any], config: SlackConfig, timeout_s: float) -> None:
         answer = self._poster.send(config.url, msgspec.json.encode(content), {}, timeout_s, read_errors=True)
         reason = words(answer.body.decode("utf-8", "replace"))
         judge(answer, self._poster.clock(), "Slack", reason=reason, gone=reason in WEBHOOK_GONE)
 
-    def _as_bot(self, content: dict[str, Any], config: SlackConfig, timeout_s: float) -> None:
-        url = f"{(config.api or SLACK_API).rstrip('/')}/api/chat.postMessage"
+    def _as_bot(
+        self, method: str, content: dict[str, Any], config: SlackConfig, timeout_s: float
+    ) -> tuple[Answer, dict[str, Any]]:
+        url = f"{(config.api or SLACK_API).rstrip('/')}/api/{method}"
         headers = {"content-type": "application/json; charset=utf-8", "authorization": f"Bearer {config.token}"}
-        body = msgspec.json.encode({"channel": config.channel, **content})
-        answer = self._poster.send(url, body, headers, timeout_s, read_body=True)
-        self._judge_bot(answer)
+        answer = self._poster.send(url, msgspec.json.encode(content), headers, timeout_s, read_body=True)
+        return answer, json_fields(answer.body)
 
-    def _judge_bot(self, answer: Answer) -> None:
-        said = json_fields(answer.body)
+    def _judged(self, answer: Answer, said: dict[str, Any]) -> str | None:
+        """The id of the message, if it was taken."""
         if taken(answer.status) and said.get("ok") is True:
-            return
+            channel, at = words(said.get("channel")), words(said.get("ts"))
+            return f"{channel}{ID_SEPARATOR}{at}" if channel and at else None
         error = words(said.get("error"))
         text = f"Slack answered {answer.status}" + (f" ({error})" if error else "")
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS or error in TOO_FAST:

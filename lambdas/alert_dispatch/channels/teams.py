@@ -27,7 +27,7 @@ class TeamsSender:
 
     def __call__(self, outgoing: Outgoing, config: TeamsConfig) -> None:
         """Send; see `Sender`."""
-        body = msgspec.json.encode(teams_message(outgoing.message, outgoing.request.data.alert_type))
+        body = msgspec.json.encode(teams_message(outgoing.message, outgoing.look_of))
         answer = self._poster.send(config.url, body, {}, outgoing.timeout_s, read_errors=True)
         error = json_fields(answer.body).get("error")
         code = words(error.get("code")) if isinstance(error, dict) else ""
