@@ -81,6 +81,8 @@ POOL_SIZE = Gauge("uptime_celery_worker_pool_size", "Slots of a worker's pool.",
 TASK_RETRIES = Counter("uptime_celery_task_retries_total", "Retries of tasks.", ("task_name",))
 TASK_FAILURES = Counter("uptime_celery_task_failures_total", "Tasks that raised.", ("task_name", "exception_type"))
 SCHEDULE_DRIFT = Gauge("uptime_celery_beat_schedule_drift_seconds", "How late a periodic task started, last run.", ("task_name",))
+BEAT_LEADS = Gauge("uptime_celery_beat_leads", "1 for the beat that ticks, 0 for one that stands by.")
+BEAT_TURN = Gauge("uptime_celery_beat_turn_timestamp", "Unix time of the last turn of beat's loop.")
 
 # --- business -------------------------------------------------------------------------------------------------------
 ACTIVE_MONITORS = Gauge("uptime_active_monitors_total", "Monitors that are not paused.", ("monitor_type",))

@@ -1,18 +1,22 @@
-"""Celery beat that keeps nothing on disk and says when each run was due.
+"""Celery beat that keeps nothing on disk, says when each run was due, and stands by while another one ticks.
 
 What is to be done is decided in SQL, so a run that beat missed is made up for by the next one; a schedule file could only be torn.
 """
 
 import copy
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, override
 
 from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedstate
 
+from core import metrics
+from core.adapters.beat_lease import BeatLease
 from core.adapters.tick_pace import TickPace
 from core.checker.clocks import SteadyWallClock
 from core.checker.grid import Grid
+from core.checker.leadership import Leadership
 from core.checker.pace import CALM_S, PROMPT_S, Board
 from core.checker.settings import process_settings
 
@@ -39,14 +43,18 @@ class SteadyEntry(ScheduleEntry):
 
 
 class PunctualScheduler(Scheduler):
-    """The in-memory scheduler, with the due time of each run in its message; websites are looked for as often as the fleet wants."""
+    """The in-memory scheduler, with the due time of each run in its message; websites are looked for as often as the fleet wants.
+
+    While it stands by it goes through the same schedule and sends nothing, so that it goes on where the leader ended.
+    """
 
     Entry = SteadyEntry
 
     @override
-    def __init__(self, *args: Any, pace: Board | None = None, **kwargs: Any) -> None:
-        """`pace` is asked before each run of `PACED`."""
+    def __init__(self, *args: Any, pace: Board | None = None, leadership: Leadership | None = None, **kwargs: Any) -> None:
+        """`pace` is asked before each run of `PACED`, `leadership` at each turn."""
         self._pace = pace or TickPace(process_settings().redis_url.reveal())
+        self._leadership = leadership or Leadership(BeatLease(process_settings().redis_url.reveal()))
         self._period_s = self._ahead_s = PROMPT_S
         super().__init__(*args, **kwargs)
 
@@ -54,6 +62,19 @@ class PunctualScheduler(Scheduler):
     def adjust(self, n: float, drift: float = 0.0) -> float:
         """Wake when an entry is due. Celery wakes 10 ms before and then spins until it is."""
         return n
+
+    @override
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """One turn: seconds to the next one."""
+        metrics.BEAT_TURN.set(time.time())
+        self._leadership.leads()
+        return float(super().tick(*args, **kwargs))
+
+    @override
+    def close(self) -> None:
+        """Beat ends: another one may tick at once."""
+        self._leadership.resign()
+        super().close()
 
     @override
     def is_due(self, entry: ScheduleEntry) -> schedstate:
@@ -67,7 +88,7 @@ class PunctualScheduler(Scheduler):
 
     @override
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
-        """Send one run; `entry` still carries the time of the previous one."""
+        """Send one run, if it is ours to send; `entry` still carries the time of the previous one."""
         assert entry.schedule, "every entry of the configuration has a schedule"
         assert entry.last_run_at, "an entry starts with the time of its making"
         due_at = datetime.now(UTC) + entry.schedule.remaining_estimate(entry.last_run_at)
@@ -79,4 +100,4 @@ class PunctualScheduler(Scheduler):
         if entry.name == PACED:
             headers[AHEAD_HEADER] = timed.options["expires"] = self._ahead_s
             entry.schedule.run_every = timedelta(seconds=self._period_s)  # type: ignore[attr-defined]  # the stubs leave it out
-        return super().apply_async(timed, producer, advance=False, **kwargs)
+        return super().apply_async(timed, producer, advance=False, **kwargs) if self._leadership.leads() else None

@@ -60,7 +60,7 @@ control_queue_expires: Final = 300.0
 """Workers extend it all the time, three times in each term."""
 
 beat_scheduler: Final = "core.checker.beat:PunctualScheduler"
-beat_max_loop_interval: Final = 5.0
+beat_max_loop_interval: Final = 2.0
 beat_schedule: Final[dict[str, dict[str, Any]]] = {
     "check_due_websites": {"task": "check_due_websites", "schedule": Grid(PROMPT_S), "options": {"expires": PROMPT_S}},
     "check_due_heartbeats": {"task": "check_due_heartbeats", "schedule": Grid(4), "options": {"expires": 4.0}},

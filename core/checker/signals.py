@@ -30,6 +30,7 @@ STARTED_AT: Final = "uptime_started_at"
 
 
 @worker_init.connect
+@beat_init.connect
 def expose_metrics(**_: Any) -> None:
     """Serve `/metrics/` for this process."""
     settings = process_settings()
@@ -39,7 +40,7 @@ def expose_metrics(**_: Any) -> None:
 
 @beat_init.connect
 def beat_started(**_: Any) -> None:
-    """Say that beat ticks; it listens on nothing that one could ask."""
+    """Say that beat takes turns, for who reads its log."""
     log.info("beat.ready")
 
 

@@ -63,8 +63,10 @@ OURS = {
     "uptime_edge_gap_seconds_total": "",
     "uptime_edge_reconciled_total": "action",
     "uptime_silent_workspaces": "",
+    "uptime_celery_beat_leads": "",
+    "uptime_celery_beat_turn_timestamp": "",
 }
-"""What came later: about our own edge, and about people who cannot be told."""
+"""What came later: about our own edge, about people who cannot be told, and about several beats."""
 
 HISTOGRAMS = {
     "uptime_website_check_duration_seconds",

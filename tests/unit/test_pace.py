@@ -12,6 +12,7 @@ from core.checker.app import app
 from core.checker.beat import AHEAD_HEADER, DUE_AT_HEADER, PACED, PunctualScheduler, SteadyEntry
 from core.checker.clocks import SteadyWallClock
 from core.checker.grid import Grid
+from core.checker.leadership import Leadership
 from core.checker.pace import CALM_S, MEMORY_S, MOST_AT_ONCE, PROMPT_S, Nudge, Pacer
 from tests.waiting import until
 
@@ -97,6 +98,16 @@ def test_once_closed_nobody_is_asked() -> None:
     assert not asked.is_set()
 
 
+class Granted:
+    """The lease of the only beat there is."""
+
+    def hold(self, seconds: float) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
 class Beat(PunctualScheduler):
     """Sends nothing: keeps what it would send."""
 
@@ -104,7 +115,8 @@ class Beat(PunctualScheduler):
 
     def __init__(self, board: Board) -> None:
         self.sent: list[tuple[str, dict[str, Any]]] = []
-        super().__init__(app, pace=board, lazy=True)
+        super().__init__(app, pace=board, leadership=Leadership(Granted()), lazy=True)
+        self.max_interval = 5  # longer than any schedule here
 
     def send_task(self, name: str, *_args: Any, producer: Any = None, **options: Any) -> None:
         self.sent.append((name, options))
