@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help up down status logs demo wipe test test-faults check fmt bench sync-local sync-all
+.PHONY: help up down status logs demo wipe test test-faults check fmt bench image sync-local sync-all
 
 # Byte code is written: every start of the box imports the same modules in ten processes.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,6 +18,8 @@ ifndef UV_PYTHON
   endif
 endif
 BIN := .venv/bin
+IMAGE ?= uptimemonitor:development
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 SYNC = $(UV) sync --frozen --inexact --quiet
 
 ##@ One box
@@ -49,6 +51,8 @@ fmt: sync-all ## format, and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 bench: sync-all ## measure against the budgets: ONLY=checks|pings|alerts|history|imports|box, QUICK=1
 	@$(BIN)/python -m tests.perf $(ONLY)
+image: ## build the image of the services, where there is docker or buildah: IMAGE=name:tag, BASE=python@digest, REVISION=commit
+	@$(or $(BUILDER),.ci/build-image) --tag $(IMAGE) --build-arg REVISION=$(REVISION) $(if $(BASE),--build-arg BASE=$(BASE)) .
 help: ## this text
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,14 +12,11 @@ from core.local.postgres import PostgresServer
 from core.local.process import BOX_MARKER, HttpReady, LogReady, Spec, TcpReady
 from core.local.secrets import BoxSecrets
 from core.local.settings import ENVIRONMENT, REGION, BoxSettings
+from core.service import commands
+from core.service.commands import WORKER_READY, python
 
 LOOPBACK = "127.0.0.1"
 EMAIL_FROM = "Uptime Monitor <alerts@uptimemonitor.invalid>"
-WEB = ("--workers", "1", "--blocking-threads", "4", "--no-ws", "--http", "1", "--log-level", "warning")
-LOG_LEVEL = "INFO"
-WORKER_READY = "uptime_celery_worker_pool_size{"
-"""A worker shows the size of its pool once it takes tasks."""
-
 NOT_INHERITED = ("AWS_", "PG", "GRANIAN_", "CELERY_")
 """Prefixes of variables that would lead a process away from its box: to a real AWS account, to another database."""
 
@@ -149,7 +145,7 @@ def _stores(box: Box, env: Mapping[str, str]) -> list[Spec]:
         port = box.settings.ports.valkey
         found.append(Spec("valkey", valkey.argv(port), TcpReady(LOOPBACK, port), wave=0, ports=(port,), environ=env))
     after, create = (("postgres",), ("--create",)) if box.server else ((), ())
-    found.append(Spec("schema", _python("core.local.schema", *create), after=after, task=True, environ=env))
+    found.append(Spec("schema", python("core.local.schema", *create), after=after, task=True, environ=env))
     return found
 
 
@@ -176,7 +172,7 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
     return [
         Spec(
             "aws",
-            _python("core.local.aws", *host, "--port", str(ports.aws), "--journal", str(box.home.journal)),
+            python("core.local.aws", *host, "--port", str(ports.aws), "--journal", str(box.home.journal)),
             TcpReady(LOOPBACK, ports.aws),
             after=("schema",),
             wave=1,
@@ -186,7 +182,7 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
         ),
         Spec(
             "mail",
-            _python("core.local.mail_catcher", *mail),
+            python("core.local.mail_catcher", *mail),
             TcpReady(LOOPBACK, ports.mail),
             wave=1,
             ports=(ports.smtp, ports.mail),
@@ -194,14 +190,14 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
         ),
         Spec(
             "demo",
-            _python("core.local.demo_target", *host, "--port", str(ports.demo)),
+            python("core.local.demo_target", *host, "--port", str(ports.demo)),
             TcpReady(LOOPBACK, ports.demo),
             ports=(ports.demo,),
             environ=env,
         ),
         Spec(
             "gateway",
-            _python("core.local.gateway", *bind, "--port", str(ports.gateway), "--journal", str(box.home.journal)),
+            python("core.local.gateway", *bind, "--port", str(ports.gateway), "--journal", str(box.home.journal)),
             TcpReady(box.settings.local_host, ports.gateway),
             after=("schema",),
             ports=(ports.gateway,),
@@ -209,7 +205,7 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
         ),
         Spec(
             "runner",
-            _python("core.local.lambda_runner"),
+            python("core.local.lambda_runner"),
             LogReady(box.home.logs / "runner.log", "runner.ready"),
             after=("aws",),
             environ=env,
@@ -220,24 +216,10 @@ def _stand_ins(box: Box, env: Mapping[str, str]) -> list[Spec]:
 def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
     """What runs on ECS in production."""
     ports, bind = box.settings.ports, box.settings.bind
-    checker = _python("core.checker")
-    worker = (
-        *checker,
-        "worker",
-        "--loglevel",
-        LOG_LEVEL,
-        "-P",
-        "threads",
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-    )
     return [
         Spec(
             "web",
-            _python(
-                "granian", "--interface", "wsgi", "--host", bind, "--port", str(ports.web), *WEB, "core.api.wsgi:application"
-            ),
+            commands.web(host=bind, port=ports.web, workers=1, threads=4),
             HttpReady(box.settings.local_host, ports.web, "/health/"),
             after=("schema", *_broker(box)),
             ports=(ports.web,),
@@ -245,7 +227,7 @@ def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
         ),
         Spec(
             "worker",
-            (*worker, "-n", "worker@box", "-c", "4", "-Q", "checks,alerts,default"),
+            commands.worker("worker@box", "checks,alerts,default", 4),
             HttpReady(LOOPBACK, ports.worker_metrics, "/metrics", WORKER_READY),
             after=("schema", *_broker(box)),
             ports=(ports.worker_metrics,),
@@ -253,7 +235,7 @@ def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
         ),
         Spec(
             "schedule",
-            (*worker, "-n", "schedule@box", "-c", "2", "-Q", "schedule"),
+            commands.worker("schedule@box", "schedule", 2),
             HttpReady(LOOPBACK, ports.schedule_metrics, "/metrics", WORKER_READY),
             after=("schema", *_broker(box)),
             ports=(ports.schedule_metrics,),
@@ -261,14 +243,14 @@ def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
         ),
         Spec(
             "beat",
-            (*checker, "beat", "--loglevel", LOG_LEVEL),
+            commands.beat(),
             LogReady(box.home.logs / "beat.log", "beat.ready"),
             after=_broker(box),
             environ=env,
         ),
         Spec(
             "inbox",
-            _python("core.inbox"),
+            python("core.inbox"),
             TcpReady(LOOPBACK, ports.inbox_metrics),
             after=("aws",),
             ports=(ports.inbox_metrics,),
@@ -279,7 +261,3 @@ def _product(box: Box, env: Mapping[str, str]) -> list[Spec]:
 
 def _broker(box: Box) -> tuple[str, ...]:
     return ("valkey",) if box.settings.redis_url is None else ()
-
-
-def _python(module: str, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module, *arguments)
