@@ -7,13 +7,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from core.contracts.channel_vault import ChannelVersion
-from core.contracts.heartbeat_table import HeartbeatItem
 from core.contracts.names import EVENT_SOURCE, Names
+from core.contracts.queues import RETENTION_S, Queue, queues
+from core.contracts.tables import Table, tables
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,33 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sqs import SQSClient
-
-DISPATCH_TIMEOUT_S: Final = 30
-"""Time that alert_dispatch gets for one invocation."""
-
-DISPATCH_KEY: Final = "id"
-DISPATCH_TTL: Final = "expiration"
-HEARTBEATS_TTL: Final = "expires_at"
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """A queue, which events go to it, and when a message that nobody can handle goes to its dead letters."""
-
-    name: str
-    rule: str
-    detail_types: tuple[str, ...]
-    visibility_s: int
-    max_receives: int
-
-
-def queues(names: Names) -> tuple[Queue, ...]:
-    """The queues of an environment. Visibility is six times what its consumer may take; alerts are tried for hours."""
-    return (
-        Queue(names.pings_queue, "pings", ("HeartbeatPinged",), 60, 5),
-        Queue(names.alerts_queue, "alerts", ("AlertRequested",), 6 * DISPATCH_TIMEOUT_S, 60),
-        Queue(names.receipts_queue, "receipts", ("AlertDelivered", "AlertFailed"), 60, 5),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,33 +67,28 @@ def create_resources(clients: AwsClients, names: Names, *, vault_keys: Sequence[
 
 
 def create_tables(dynamodb: "DynamoDBClient", names: Names) -> None:
-    """The three tables; keys come from the contracts' models, so they cannot differ from what is written."""
-    _create_table(dynamodb, names.heartbeats_table, _model_keys(HeartbeatItem), HEARTBEATS_TTL)
-    _create_table(dynamodb, names.channel_vault_table, _model_keys(ChannelVersion), None)
-    _create_table(dynamodb, names.dispatch_table, [(DISPATCH_KEY, "HASH", "S")], DISPATCH_TTL)
+    """The three tables, empty."""
+    for table in tables(names):
+        _create_table(dynamodb, table)
 
 
-def _model_keys(model: Any) -> list[tuple[str, str, str]]:
-    """Name, role and type of a PynamoDB model's keys, partition key first."""
-    keys = [attribute for attribute in model.get_attributes().values() if attribute.is_hash_key or attribute.is_range_key]
-    keys.sort(key=lambda attribute: not attribute.is_hash_key)
-    return [(key.attr_name, "HASH" if key.is_hash_key else "RANGE", key.attr_type) for key in keys]
-
-
-def _create_table(dynamodb: Any, table: str, keys: Sequence[tuple[str, str, str]], ttl: str | None) -> None:
+def _create_table(dynamodb: Any, table: Table) -> None:
+    keys = [(table.partition, "HASH"), *([(table.sort, "RANGE")] if table.sort else [])]
     dynamodb.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": name, "KeyType": role} for name, role, _ in keys],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": type_} for name, _, type_ in keys],
+        TableName=table.name,
+        KeySchema=[{"AttributeName": key.name, "KeyType": role} for key, role in keys],
+        AttributeDefinitions=[{"AttributeName": key.name, "AttributeType": key.type} for key, _ in keys],
         BillingMode="PAY_PER_REQUEST",
     )
-    if ttl:
-        dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": ttl})
+    if table.ttl:
+        dynamodb.update_time_to_live(TableName=table.name, TimeToLiveSpecification={"Enabled": True, "AttributeName": table.ttl})
 
 
 def _create_queue(sqs: "SQSClient", queue: Queue) -> str:
     """Make a queue and its dead letters; returns its ARN."""
-    dead = _arn(sqs, sqs.create_queue(QueueName=Names.dead_letters(queue.name), Attributes={"MessageRetentionPeriod": "1209600"}))
+    dead = _arn(
+        sqs, sqs.create_queue(QueueName=Names.dead_letters(queue.name), Attributes={"MessageRetentionPeriod": str(RETENTION_S)})
+    )
     redrive = {"deadLetterTargetArn": dead, "maxReceiveCount": queue.max_receives}
     attributes = {"VisibilityTimeout": str(queue.visibility_s), "RedrivePolicy": json.dumps(redrive)}
     return _arn(sqs, sqs.create_queue(QueueName=queue.name, Attributes=attributes))  # type: ignore[arg-type]  # keys are literals in the stubs

@@ -21,9 +21,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.contracts.names import Names
+from core.contracts.queues import DISPATCH_TIMEOUT_S
 from core.env import Env
 from core.local import slim_botocore
-from core.local.aws_resources import DISPATCH_TIMEOUT_S
 from core.local.lambda_context import ACCOUNT, LambdaContext
 from core.logs import configure, get_logger
 

@@ -15,8 +15,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from core.contracts.names import EVENT_SOURCE, Names
+from core.contracts.queues import queues
 from core.local.api_gateway import Route, proxy_event
-from core.local.aws_resources import AwsClients, queues
+from core.local.aws_resources import AwsClients
 from core.local.http_listener import Request
 from core.local.journal import Entry, Journal
 from core.local.postgres import PostgresServer
