@@ -25,6 +25,7 @@ class CheckerSettings:
     Every `canary_ping_s` seconds our own `ping_url` is pinged; 0 for never.
     Of `canary_urls` (`http`, `https` or `tcp://host:port`) and `canary_names`, one that answers is proof that we work.
     `metrics_monitor_limit` bounds the monitors with series of their own in one process, 1 kB each.
+    `metrics_namespace` is where CloudWatch puts the length of the queues, which scales the workers.
     """
 
     database_url: Secret
@@ -50,6 +51,7 @@ class CheckerSettings:
     metrics_bind: str
     metrics_port: int
     metrics_monitor_limit: int
+    metrics_namespace: str | None
 
     @classmethod
     def from_env(cls, env: Env) -> "CheckerSettings":
@@ -90,6 +92,7 @@ class CheckerSettings:
             metrics_bind=env.text("METRICS_BIND", "127.0.0.1"),
             metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
             metrics_monitor_limit=env.integer("METRICS_MONITOR_LIMIT", 5000, high=1_000_000),
+            metrics_namespace=env.optional_text("METRICS_NAMESPACE"),
         )
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from core import metrics
 from core.checker.app import app
+from core.checker.embedded_metric import queue_length
 from core.checker.runtime import runtime
 from core.contracts.tasks import QUEUES
 from core.flows import rollups, upkeep
@@ -15,8 +16,12 @@ log = get_logger(__name__)
 @app.task(name="update_prometheus_metrics", autoretry_for=())
 def update_prometheus_metrics() -> None:
     """Set the gauges that no loop moves: queue lengths, bytes on disk, and workspaces that nobody can be told of."""
-    for queue, length in runtime().queue.lengths(QUEUES).items():
+    lengths = runtime().queue.lengths(QUEUES)
+    for queue, length in lengths.items():
         metrics.QUEUE_LENGTH.labels(queue).set(length)
+    settings = runtime().settings
+    if settings.metrics_namespace:
+        log.info("queues.length", **queue_length(settings.metrics_namespace, settings.uptime_env, lengths, datetime.now(UTC)))
     with runtime().pool.connection() as connection:
         for data_type, size in upkeep.storage_sizes(connection).items():
             metrics.STORAGE_USAGE.labels(data_type).set(size)
