@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help up down status logs demo wipe test test-faults check fmt bench image audit cdk sync-local sync-all
+.PHONY: help up down status logs demo wipe test test-faults check fmt bench synth image audit cdk sync-local sync-all
 
 # Byte code is written: every start of the box imports the same modules in ten processes.
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,6 +44,8 @@ test: sync-all ## all tests but the slow ones that kill and starve
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults"
 test-faults: sync-all ## the tests that kill, starve and wait (up to 40 minutes)
 	@$(BIN)/python -m pytest -m faults -s --timeout 1200
+synth: sync-all ## the AWS estate in all configurations, offline: cdk-nag, cfn-lint, every row of its specification
+	@$(BIN)/python -m pytest tests/infra -q
 check: sync-all ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

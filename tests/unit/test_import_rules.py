@@ -61,6 +61,9 @@ OFFENCES = [
     ("examples-are-strangers", "examples/subscriber/example.py", "import lambdas.ping"),
     ("no-cdk-in-the-product", "core/local/example.py", "import aws_cdk"),
     ("no-cdk-in-the-product", "lambdas/ping/example.py", "import examples.subscriber"),
+    ("no-cdk-in-the-product", "core/local/example.py", "import cdk.config"),
+    ("cdk-knows-contracts-only", "cdk/stacks/example.py", "import core.env"),
+    ("cdk-knows-contracts-only", "cdk/stacks/example.py", "import lambdas.ping"),
     ("pure-domain", "core/domain/example.py", "import psycopg"),
     ("pure-domain", "core/domain/example.py", "import core.env"),
 ]
@@ -70,7 +73,7 @@ OFFENCES = [
 def skeleton(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The names of the real tree, all modules empty."""
     root = tmp_path_factory.mktemp("skeleton")
-    for package in ("core", "examples", "lambdas"):
+    for package in ("cdk", "core", "examples", "lambdas"):
         for source in (ROOT / package).rglob("*.py"):
             copy = root / source.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,100 @@
+"""Synthesised estates: what CloudFormation would get, made once for each configuration."""
+
+import atexit
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.integration.test_subscriber import node
+
+os.environ["JSII_NODE"] = str(node())  # before the CDK is imported
+
+from aws_cdk import App
+
+from cdk.config import Config
+from cdk.estate import build
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "123456789012"
+DOMAIN = {"account": ACCOUNT, "domain": "example.com", "hosted_zone_id": "Z0123456789"}
+CONTEXTS: Mapping[str, Mapping[str, str]] = {
+    "prod": {"env": "prod", **DOMAIN},
+    "everything": {
+        "env": "prod",
+        **DOMAIN,
+        "spot_workers": "true",
+        "read_replica": "true",
+        "ping_mail": "true",
+        "sms_channels": "true",
+        "github_repository": "someone/uptime",
+        "nat_gateways": "2",
+        "cloudfront": "true",
+        "cloudfront_certificate": f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/one",
+        "instance_class": "t3.xlarge",
+        "lambda_architecture": "x86_64",
+        "alarm_email": "operators@example.com",
+        "image": "sha256:" + "a" * 64,
+    },
+    "staging": {"env": "staging", "account": ACCOUNT, "email_from": "alerts@example.com"},
+    "dev": {"env": "dev", "account": ACCOUNT, "email_from": "alerts@example.com"},
+}
+
+
+@dataclass(frozen=True)
+class Estate:
+    """The templates of one configuration, by the noun of their stack."""
+
+    config: Config
+    folder: Path
+    templates: Mapping[str, Any]
+
+    def all(self, kind: str, stack: str | None = None) -> list[dict[str, Any]]:
+        """The properties of every resource of a kind."""
+        found = self.resources(kind, stack)
+        return [resource.get("Properties", {}) for _, _, resource in found]
+
+    def one(self, kind: str, stack: str | None = None, **wanted: Any) -> dict[str, Any]:
+        """The properties of the only resource of a kind, or the only one with these properties."""
+        [properties] = [one for one in self.all(kind, stack) if all(one.get(key) == value for key, value in wanted.items())]
+        return properties
+
+    def resources(self, kind: str, stack: str | None = None) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Stack, logical id and resource of every resource of a kind."""
+        for noun, template in self.templates.items():
+            for name, resource in template["Resources"].items():
+                if resource["Type"] == kind and stack in (None, noun):
+                    yield noun, name, resource
+
+
+@cache
+def estate(name: str) -> Estate:
+    """Synthesise a configuration as `cdk synth` does, with the findings of cdk-nag as errors; packages of Lambdas are not built."""
+    folder = Path(tempfile.mkdtemp(prefix=f"estate-{name}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    app = App(outdir=str(folder), context={**context, "aws:cdk:bundling-stacks": []})
+    config = Config.from_context(CONTEXTS[name], {})
+    build(app, config)
+    app.synth()
+    prefix, suffix = f"{config.env}-uptimemonitor-", ".template.json"
+    read = {
+        path.name.removeprefix(prefix).removesuffix(suffix): path.read_text(encoding="utf-8")
+        for path in folder.glob(f"*{suffix}")
+    }
+    return Estate(config, folder, {noun: json.loads(text) for noun, text in read.items()})
+
+
+def statements(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The statements of a policy, with actions and resources as lists."""
+    found = properties["PolicyDocument"]["Statement"]
+    return [{**one, "Action": _listed(one["Action"]), "Resource": _listed(one.get("Resource", []))} for one in found]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
