@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePersistenceLayer
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
+from cryptography.fernet import Fernet
 
 from core.contracts.channels.config import ChannelConfig
 from core.contracts.channels.webhook import WebhookConfig
@@ -148,9 +149,10 @@ class MemoryPosted(Posted):
 
 
 class MemoryVault(Vault):
-    """Configurations, as they were put in."""
+    """Configurations, as they were put in; links are signed with a key of its own."""
 
     def __init__(self) -> None:
+        super().__init__(lambda: [Fernet.generate_key().decode()])
         self.known: dict[tuple[UUID, int], ChannelConfig] = {}
 
     def config(self, channel_id: UUID, version: int) -> ChannelConfig:

@@ -1,0 +1,209 @@
+"""The whole way of an alert in one process, on a clock that the test moves.
+
+PostgreSQL, flows and handler are the real ones; queues and what the edge remembers are in memory.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from unittest.mock import patch
+from uuid import UUID, uuid4
+
+import psycopg
+
+from core.adapters.database import Pool
+from core.adapters.event_bus import EventBridgeBus
+from core.contracts.channels.config import ChannelConfig
+from core.contracts.names import Names
+from core.contracts.queues import queues
+from core.domain.outcomes import Reason
+from core.domain.transitions import CameUp, MonitorRef, WentDown
+from core.flows import alerts, routing
+from core.flows.incidents import record_transitions
+from lambdas.alert_dispatch import handler
+from tests.dispatch_in_memory import MemoryWiring
+from tests.dispatching import Context
+from tests.fakes import FakeEvents, FakeMessage, FakeQueue, FakeSqs
+from tests.websites import make_website, make_workspace
+
+NAMES: Final = Names("test")
+BEGAN: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
+STEP: Final = timedelta(seconds=5)
+PATIENCE: Final = timedelta(hours=8)
+
+type Senders = Mapping[type[ChannelConfig], Callable[..., str | None]]
+
+
+class BusyEvents(FakeEvents):
+    """A bus that throttles while it is `busy`: of every two entries it takes one, as PutEvents may."""
+
+    busy = False
+    _asked = 0
+
+    def _put(self, entry: Mapping[str, str]) -> dict[str, str]:
+        self._asked += 1
+        if self.busy and self._asked % 2:
+            return {"ErrorCode": "ThrottlingException", "ErrorMessage": "Rate exceeded"}
+        return super()._put(entry)
+
+
+class AlertPath:
+    """One workspace, its monitors and channels, and everything between them. `now` is the time of all of it."""
+
+    def __init__(self, connection: psycopg.Connection, pool: Pool, senders: Senders) -> None:
+        self.connection = connection
+        self.pool = pool
+        self.now = BEGAN
+        specs = {queue.name: queue for queue in queues(NAMES)}
+        self.alerts, self.receipts = (
+            FakeQueue(specs[name].visibility_s, specs[name].max_receives, self._seconds)
+            for name in (NAMES.alerts_queue, NAMES.receipts_queue)
+        )
+        routes = {"AlertRequested": self.alerts, "AlertDelivered": self.receipts, "AlertFailed": self.receipts}
+        self.events = BusyEvents(routes)
+        self.bus = EventBridgeBus(NAMES.bus, self.events)  # type: ignore[arg-type]  # the one call of the client that it makes
+        self.edge = MemoryWiring(NAMES, FakeSqs({NAMES.alerts_queue: self.alerts}), self.events)
+        self.edge.dispatcher = replace(self.edge.dispatcher, senders=senders, clock=self.clock)
+        self.workspace = make_workspace(connection, self.now)
+        connection.commit()
+
+    def clock(self) -> datetime:
+        """The time."""
+        return self.now
+
+    def _seconds(self) -> float:
+        return self.now.timestamp()
+
+    def wait(self, span: timedelta) -> None:
+        """Let time pass."""
+        self.now += span
+
+    # --- what there is ----------------------------------------------------------------------------------------------
+
+    def monitor(self, name: str = "shop") -> MonitorRef:
+        """A website that is watched."""
+        monitor_id = make_website(self.connection, self.workspace, self.now)
+        row = self.connection.execute("UPDATE monitor SET name = %s WHERE id = %s RETURNING uid", (name, monitor_id)).fetchone()
+        self.connection.commit()
+        assert row
+        return MonitorRef(monitor_id, row[0], self.workspace, "website", name, "https://shop.example/")
+
+    def channel(self, kind: str, config: ChannelConfig, channel_id: UUID | None = None) -> UUID:
+        """A channel of the workspace, and in the vault. The ids of channels order the messages of an alert."""
+        channel_id = channel_id or uuid4()
+        self.connection.execute(
+            "INSERT INTO channel (id, workspace_id, name, kind, config_version, config_ciphertext, summary, disabled_reason,"
+            " created_at, updated_at) VALUES (%s, %s, 'c', %s, 1, '', '', '', %s, %s)",
+            (channel_id, self.workspace, kind, self.now, self.now),
+        )
+        self.connection.commit()
+        self.edge.vault.known[channel_id, 1] = config
+        return channel_id
+
+    # --- what happens -----------------------------------------------------------------------------------------------
+
+    def goes_down(self, monitor: MonitorRef) -> list[UUID]:
+        """The change of state is committed; the alerts that follow."""
+        return self._changes(WentDown(monitor, self.now, Reason.CONNECT_REFUSED, "connection refused"))
+
+    def comes_up(self, monitor: MonitorRef) -> list[UUID]:
+        """As above."""
+        return self._changes(CameUp(monitor, self.now))
+
+    def _changes(self, transition: WentDown | CameUp) -> list[UUID]:
+        alert_ids = record_transitions(self.connection, [transition], self.now)
+        self.connection.commit()
+        return alert_ids
+
+    def route(self, alert_ids: Sequence[UUID]) -> None:
+        """The task `handle_alert`."""
+        with self.pool.connection() as connection:
+            routing.route_alerts(connection, alert_ids, self.now)
+        alerts.relay_outbox(self.pool, self.bus)
+
+    def sweep(self) -> None:
+        """The task `sweep_outbox`."""
+        alerts.sweep(self.pool, self.bus, self.now)
+
+    def dispatch(self, limit: int = 10) -> int:
+        """The event source mapping: invoke the Lambda for what is visible, one message each; returns how many were there."""
+        messages = self.alerts.receive(limit)
+        for message in messages:
+            self.invoke(message)
+        return len(messages)
+
+    def invoke(self, message: FakeMessage, *, deletes: bool = True) -> bool:
+        """One invocation; whether the message is done, and then deleted unless told otherwise."""
+        answer = handler.handler({"Records": [record(message)]}, Context(str(uuid4())))  # type: ignore[arg-type]  # a protocol
+        done = not answer["batchItemFailures"]
+        if done and deletes:
+            self.alerts.delete([message.receipt])
+        return done
+
+    def take_receipts(self, limit: int = 10) -> int:
+        """The inbox; returns how many receipts there were."""
+        messages = self.receipts.receive(limit)
+        for message in messages:
+            self.apply(message)
+            self.receipts.delete([message.receipt])
+        return len(messages)
+
+    def apply(self, message: FakeMessage) -> None:
+        """Write one receipt."""
+        event = json.loads(message.body)
+        with self.pool.connection() as connection:
+            alerts.apply_receipts(connection, [(event["detail-type"], json.dumps(event["detail"]))], self.now)
+
+    def settle(self, patience: timedelta = PATIENCE) -> None:
+        """Let everything take its course until every delivery has ended; fails where that takes longer than `patience`."""
+        give_up = self.now + patience
+        self.wait(STEP)  # beyond the grace that a task has before the sweep does its work
+        while True:
+            self.sweep()
+            while self.dispatch() or self.take_receipts():
+                pass
+            if self.is_settled():
+                return
+            assert self.now < give_up, self.deliveries()
+            self.wait(STEP)
+
+    def is_settled(self) -> bool:
+        """Whether every alert is decided and every delivery has ended."""
+        row = self.connection.execute(
+            "SELECT NOT EXISTS (SELECT FROM alert WHERE routed_at IS NULL) AND NOT EXISTS (SELECT FROM outbox)"
+            " AND NOT EXISTS (SELECT FROM delivery WHERE state = 'requested')"
+        ).fetchone()
+        self.connection.commit()
+        return bool(row and row[0])
+
+    def deliveries(self, channel: UUID | None = None) -> list[tuple[str, str, str]]:
+        """Type, state and error of each delivery, in the order in which they were asked for."""
+        rows = self.connection.execute(
+            "SELECT a.alert_type, d.state, d.error FROM delivery d JOIN alert a ON a.id = d.alert_id"
+            " WHERE %(channel)s::uuid IS NULL OR d.channel_id = %(channel)s ORDER BY d.requested_at, a.sequence, d.id",
+            {"channel": channel},
+        ).fetchall()
+        self.connection.commit()
+        return [(alert_type, state, error) for alert_type, state, error in rows]
+
+
+def record(message: FakeMessage) -> dict[str, Any]:
+    """A message as the event source mapping hands it over."""
+    return {
+        "messageId": message.id,
+        "receiptHandle": message.receipt,
+        "body": message.body,
+        "attributes": {"ApproximateReceiveCount": str(message.receive_count)},
+        "eventSource": "aws:sqs",
+    }
+
+
+@contextmanager
+def alert_path(connection: psycopg.Connection, pool: Pool, senders: Senders) -> Iterator[AlertPath]:
+    """The way, with the handler wired to it."""
+    path = AlertPath(connection, pool, senders)
+    with patch.object(handler, "wiring", lambda: path.edge), patch.object(handler, "utc_now", path.clock):
+        yield path
