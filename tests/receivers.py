@@ -1,5 +1,6 @@
 """Real receivers of messages for tests: a webhook endpoint and a mail server, on loopback."""
 
+import asyncio
 import email
 import socket
 import sys
@@ -90,16 +91,18 @@ def webhook_endpoint() -> Iterator[WebhookEndpoint]:
 
 @dataclass
 class Mailbox:
-    """A mail server that answers RCPT and DATA with `rcpt_reply` and `data_reply` where they are set."""
+    """A mail server that answers RCPT and DATA with `rcpt_reply` and `data_reply` where they are set, and RCPT after `delay_s`."""
 
     rcpt_reply: str = ""
     data_reply: str = ""
+    delay_s: float = 0.0
     mails: list[EmailMessage] = field(default_factory=list)
     port: int = 0
 
     async def handle_RCPT(  # noqa: N802  (the name that aiosmtpd calls)
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        await asyncio.sleep(self.delay_s)
         if self.rcpt_reply:
             return self.rcpt_reply
         envelope.rcpt_tos.append(address)
@@ -115,12 +118,13 @@ class Mailbox:
 
 
 @contextmanager
-def mail_server(**controller_options: Any) -> Iterator[Mailbox]:
-    """A running mail server."""
-    mailbox = Mailbox()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        mailbox.port = probe.getsockname()[1]
+def mail_server(port: int = 0, **controller_options: Any) -> Iterator[Mailbox]:
+    """A running mail server; without a `port` on one that is free."""
+    mailbox = Mailbox(port=port)
+    if not port:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            mailbox.port = probe.getsockname()[1]
     controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, **controller_options)
     controller.start()
     try:

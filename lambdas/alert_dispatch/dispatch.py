@@ -2,12 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID, uuid4
 
+from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import structs
 
 from core.contracts.channels.config import ChannelConfig
@@ -24,6 +27,8 @@ from lambdas.alert_dispatch.posted import Posted
 from lambdas.alert_dispatch.receipts import Receipt
 from lambdas.alert_dispatch.targets import Look, Targets
 from lambdas.alert_dispatch.vault import Vault
+
+logger = Logger(child=True)
 
 FIRST_TRY_TIMEOUT_S: Final = 5.0
 LATER_TRY_TIMEOUT_S: Final = 15.0
@@ -143,10 +148,12 @@ class Dispatcher:
             message = compose(self._complete(data, config), self.public_url, self._acknowledge_link(data), self._output(data))
             message_id = send(Outgoing(request, message, timeout_s, self._replaced(data)), config)
         except Transient as error:
-            self._learn(data, config, error)
+            with _trouble_logged():
+                self._learn(data, config, error)
             raise
         if look.open_for_s is not None:
-            self.targets.answered(data.channel_id, data.config_version, self.clock())
+            with _trouble_logged():
+                self.targets.answered(data.channel_id, data.config_version, self.clock())
         if data.group and message_id:
             self.posted.remember(data.order_key, data.channel_id, message_id, self.clock())
 
@@ -195,3 +202,12 @@ class Dispatcher:
         code = self.vault.code(data.channel_id, data.config_version)
         link = self.vault.link("verify", self.public_url, data.channel_id, data.config_version)
         return structs.replace(data, text=verification_text(code, link if isinstance(config, EmailConfig) else ""))
+
+
+@contextmanager
+def _trouble_logged() -> Iterator[None]:
+    """What one message learned about its target helps others; what became of it is known, whether that can be noted or not."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("target.not_noted", extra={"error": str(error)})

@@ -15,20 +15,26 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
-from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyPersistenceLayerError,
+)
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
 
 from core.contracts.events import AlertRequested, Detail
 from lambdas.alert_dispatch import receipts
 from lambdas.alert_dispatch.config import Settings
 from lambdas.alert_dispatch.errors import Later, Transient, retry_delay_s
-from lambdas.alert_dispatch.receipts import Receipt
+from lambdas.alert_dispatch.receipts import NotPublished, Receipt
 from lambdas.alert_dispatch.wiring import Wiring, utc_now
 
 SERVICE: Final = "alert_dispatch"
 NAMESPACE: Final = "UptimeMonitor"
 RECORD_EXPIRY_S: Final = 7 * 24 * 3600
 IN_PROGRESS_DELAY_S: Final = 10
+OWN_TROUBLE: Final = (BotoCoreError, ClientError, IdempotencyPersistenceLayerError, NotPublished)
+"""DynamoDB or EventBridge throttles or is away. That says nothing about the channel, but the message comes back as if it did."""
 
 logger = Logger(service=SERVICE)
 
@@ -77,6 +83,7 @@ def _handle(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         with wiring().crowds.join(request.data.channel_id):
             receipt = _once(request, receives, lambda_context)
+        _report(request, receipt)
     except Later as waiting:
         _again_in(record, waiting.delay_s)
         raise
@@ -85,7 +92,9 @@ def _handle(record: SQSRecord, lambda_context: LambdaContext) -> None:
         _again_in(record, delay_s)
         _report(request, receipts.failed(request, error, attempt=error.attempt, now=utc_now(), retry_in_s=delay_s))
         raise
-    _report(request, receipt)
+    except OWN_TROUBLE:
+        _again_in(record, retry_delay_s(receives))
+        raise
 
 
 def _once(request: Detail[AlertRequested], receives: int, context: LambdaContext) -> Receipt:

@@ -115,7 +115,16 @@ class Order:
         return Claimed(token, _last_sequence(item), _turn_at(item, place), tries)
 
     def finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
-        """Remember that the message was sent and give the lease back; also where the lease was lost meanwhile."""
+        """Remember that the message was sent and give the lease back; also where the lease was lost meanwhile.
+
+        Trouble is logged only. The target has the message, and that is to be reported: an error here would have it sent again.
+        """
+        try:
+            self._finish(place, claimed, now)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("order.finish_failed", extra={"item": place.item_id, "sequence": place.sequence, "error": str(error)})
+
+    def _finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
         sent: dict[str, AttributeValueTypeDef] = {
             ":sent": {"NS": [str(place.sequence)]},
             ":expiration": {"N": str(int((now + KEPT).timestamp()))},

@@ -95,6 +95,7 @@ def test_mail_is_sent_with_an_id_made_of_the_delivery(aws: AwsStandIn, monkeypat
         ("550 5.1.1 no such user", ("permanent", True, True)),
         ("554 5.7.1 refused by policy", ("permanent", True, False)),
         ("451 4.3.0 try later", ("transient", False, False)),
+        ("421 4.3.2 shutting down", ("transient", False, False)),
     ],
 )
 def test_what_a_mail_server_refuses(
