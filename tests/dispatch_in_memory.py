@@ -40,6 +40,7 @@ class _Item:
     until: datetime | None = None
     turns: dict[int, datetime] = field(default_factory=dict)
     tries: Counter[int] = field(default_factory=Counter)
+    in_flight: int = 0
 
 
 class MemoryOrder(Order):
@@ -60,9 +61,13 @@ class MemoryOrder(Order):
                 return Superseded(last)
             if item.until and item.until >= now:
                 return Wait()
-            item.token, item.until = token, now + LEASE
+            if place.supersedable and item.in_flight > place.sequence:
+                return Wait()
+            unsure = item.in_flight == place.sequence
+            item.token, item.until, item.in_flight = token, now + LEASE, place.sequence
             item.tries[place.sequence] += 1
-            return Claimed(token, last, item.turns.pop(place.sequence, None), item.tries[place.sequence] - 1)
+            tries = item.tries[place.sequence] - 1
+            return Claimed(token, last, item.turns.pop(place.sequence, None), tries, unsure)
 
     def finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
         """See `Order.finish`."""
@@ -77,17 +82,18 @@ class MemoryOrder(Order):
             if item.token == claimed.token:
                 item.turns[place.sequence] = turn_at
                 item.tries[place.sequence] -= 1
-            self._give_back(place, claimed)
+            self._give_back(place, claimed, unsure=claimed.unsure)
 
-    def release(self, place: Place, claimed: Claimed) -> None:
+    def release(self, place: Place, claimed: Claimed, *, unsure: bool = False) -> None:
         """See `Order.release`."""
         with self._lock:
-            self._give_back(place, claimed)
+            self._give_back(place, claimed, unsure=unsure)
 
-    def _give_back(self, place: Place, claimed: Claimed) -> None:
+    def _give_back(self, place: Place, claimed: Claimed, *, unsure: bool = False) -> None:
         item = self._items[place.item_id]
         if item.token == claimed.token:
             item.token, item.until = "", None
+            item.in_flight = item.in_flight if unsure else 0
 
 
 class MemoryTargets(Targets):

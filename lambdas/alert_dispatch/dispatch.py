@@ -127,10 +127,10 @@ class Dispatcher:
             raise
         except Transient as error:
             error.attempt = attempt
-            self.order.release(place, claimed)
+            self.order.release(place, claimed, unsure=claimed.unsure or error.timed_out)
             raise
         except BaseException:
-            self.order.release(place, claimed)
+            self.order.release(place, claimed, unsure=claimed.unsure)
             raise
         took_ms = int((time.monotonic() - started) * 1000)
         self.order.finish(place, claimed, self.clock())

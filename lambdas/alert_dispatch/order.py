@@ -1,9 +1,10 @@
 """The order of messages about one incident on one channel, and the memory of what was sent, in the dispatch table.
 
 One item for each (order key, channel): `last_sequence` is the highest sequence that was sent, `sent` all of them, and `in_flight_*`
-a short lease that is taken before a message is sent. A sender that dies keeps the others waiting until its lease ends. `turn_<sequence>`
-is when a message may be sent that found no token in its target's bucket, and `tries_<sequence>` how often it was tried: a queue counts what
-came only to wait as well.
+a short lease that is taken before a message is sent. A sender that dies keeps the others waiting until its lease ends. Its
+`in_flight_sequence` outlives the lease: that message may have arrived, so an earlier one whose story it tells waits until it is settled.
+`turn_<sequence>` is when a message may be sent that found no token in its target's bucket, and `tries_<sequence>` how often it was tried:
+a queue counts what came only to wait as well.
 """
 
 from collections.abc import Mapping
@@ -46,13 +47,15 @@ class Place:
 class Claimed:
     """Ours to send, until the lease ends. `last_sequence` is the highest that was sent before.
 
-    `turn_at` is the time that was kept for this message, if it had to wait for one; `tries` how often it was tried before.
+    `turn_at` is the time that was kept for this message, if it had to wait for one; `tries` how often it was tried before. `unsure`: one of
+    those tries may have arrived.
     """
 
     token: str
     last_sequence: int
     turn_at: datetime | None = None
     tries: int = 0
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,11 @@ class Order:
 
         With the lease goes the turn that was kept for it: whoever claims uses it, or keeps it again with `postpone`.
         """
-        known = "last_sequence < :sequence" if place.supersedable else "NOT contains(sent, :sequence)"
+        if place.supersedable:
+            known = "last_sequence < :sequence"
+            settled = "(attribute_not_exists(in_flight_sequence) OR in_flight_sequence <= :sequence) AND "
+        else:
+            known, settled = "NOT contains(sent, :sequence)", ""
         try:
             answer = self._client.update_item(
                 TableName=self._table,
@@ -95,7 +102,7 @@ class Order:
                 UpdateExpression="SET in_flight_sequence = :sequence, in_flight_until = :until, in_flight_token = :token, "
                 "expiration = :expiration REMOVE #turn ADD #tries :one",
                 ExpressionAttributeNames={"#turn": f"turn_{place.sequence}", "#tries": f"tries_{place.sequence}"},
-                ConditionExpression="(attribute_not_exists(in_flight_until) OR in_flight_until < :now) "
+                ConditionExpression=f"{settled}(attribute_not_exists(in_flight_until) OR in_flight_until < :now) "
                 f"AND (attribute_not_exists(last_sequence) OR {known})",
                 ExpressionAttributeValues={
                     ":sequence": {"N": str(place.sequence)},
@@ -110,9 +117,14 @@ class Order:
             )
         except ClientError as error:
             return turn_of(_refused_item(error), place)
-        item = answer.get("Attributes", {})
-        tries = int(item.get(f"tries_{place.sequence}", {}).get("N", 0))
-        return Claimed(token, _last_sequence(item), _turn_at(item, place), tries)
+        before = answer.get("Attributes", {})
+        return Claimed(
+            token,
+            _last_sequence(before),
+            _turn_at(before, place),
+            tries=int(before.get(f"tries_{place.sequence}", {}).get("N", 0)),
+            unsure=before.get("in_flight_sequence", {}).get("N") == str(place.sequence),
+        )
 
     def finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
         """Remember that the message was sent and give the lease back; also where the lease was lost meanwhile.
@@ -159,7 +171,7 @@ class Order:
             self._client.update_item(
                 TableName=self._table,
                 Key={"id": {"S": place.item_id}},
-                UpdateExpression="SET #turn = :turn ADD #tries :less REMOVE in_flight_sequence, in_flight_until, in_flight_token",
+                UpdateExpression=f"SET #turn = :turn ADD #tries :less REMOVE {_forgotten(unsure=claimed.unsure)}",
                 ConditionExpression="in_flight_token = :token",
                 ExpressionAttributeNames={"#turn": f"turn_{place.sequence}", "#tries": f"tries_{place.sequence}"},
                 ExpressionAttributeValues={
@@ -171,13 +183,13 @@ class Order:
         except (BotoCoreError, ClientError) as error:
             logger.warning("order.postpone_failed", extra={"item": place.item_id, "error": str(error)})
 
-    def release(self, place: Place, claimed: Claimed) -> None:
-        """Give the lease back unsent. Trouble is logged only: the lease ends by itself."""
+    def release(self, place: Place, claimed: Claimed, *, unsure: bool = False) -> None:
+        """Give the lease back unsent, or `unsure` whether it was. Trouble is logged only: the lease ends by itself."""
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key={"id": {"S": place.item_id}},
-                UpdateExpression="REMOVE in_flight_sequence, in_flight_until, in_flight_token",
+                UpdateExpression=f"REMOVE {_forgotten(unsure=unsure)}",
                 ConditionExpression="in_flight_token = :token",
                 ExpressionAttributeValues={":token": {"S": claimed.token}},
             )
@@ -193,6 +205,11 @@ def turn_of(item: Mapping[str, Any], place: Place) -> Turn:
     if place.supersedable and last > place.sequence:
         return Superseded(last)
     return Wait()
+
+
+def _forgotten(*, unsure: bool) -> str:
+    """What is forgotten of a message with its lease."""
+    return "in_flight_until, in_flight_token" + ("" if unsure else ", in_flight_sequence")
 
 
 def _refused_item(error: ClientError) -> Mapping[str, Any]:

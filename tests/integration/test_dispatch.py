@@ -378,6 +378,43 @@ def test_the_lease_of_an_order_is_given_by_condition(dispatch: Dispatch) -> None
     assert order.claim(reminder, "f", after_lease) == Superseded(1_000_000)
 
 
+def test_an_outage_waits_for_its_end_where_that_may_have_arrived(dispatch: Dispatch) -> None:
+    """Who was killed with a recovery in hand, or had no answer to it, leaves its sequence behind: the outage must not come after it."""
+    order = Order(dispatch.aws.client("dynamodb"), dispatch.aws.names.dispatch_table)
+    down = Place(uuid4(), uuid4(), 1, supersedable=True)
+    recovered = Place(down.order_key, down.channel_id, 1_000_000, supersedable=False)
+    assert order.claim(recovered, "killed", NOW) == Claimed("killed", 0)
+    after_lease = NOW + timedelta(seconds=31)
+    assert order.claim(down, "a", after_lease) == Wait()
+    for tries, token in enumerate(("b", "c"), start=1):
+        taken_over = order.claim(recovered, token, after_lease)
+        assert taken_over == Claimed(token, 0, tries=tries, unsure=True)
+        assert isinstance(taken_over, Claimed)
+        order.release(recovered, taken_over, unsure=True)
+        assert order.claim(down, "d", after_lease) == Wait()
+    ended = order.claim(recovered, "e", after_lease)
+    assert isinstance(ended, Claimed)
+    order.release(recovered, ended)
+    assert order.claim(down, "f", after_lease) == Claimed("f", 0), "the recovery ended unsent"
+
+
+def test_a_refused_recovery_stays_unsure_where_an_earlier_try_had_no_answer(
+    dispatch: Dispatch, hook: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambdas.alert_dispatch.dispatch.FIRST_TRY_TIMEOUT_S", 0.2)
+    channel, incident = webhook_channel(dispatch, hook), uuid4()
+    down = queued(dispatch, alert_request(channel, order_key=incident))
+    recovered = queued(dispatch, alert_request(channel, order_key=incident, alert_type="recovered"))
+    hook.delay_s = 20.0
+    assert dispatch.invoke(recovered) == [recovered["messageId"]]
+    hook.delay_s, hook.status = 0.0, 503
+    assert dispatch.invoke(recovered) == [recovered["messageId"]]
+    hook.status = 200
+    assert dispatch.invoke(down) == [down["messageId"]]
+    assert dispatch.invoke(recovered) == dispatch.invoke(down) == []
+    assert {json.loads(received.body)["type"] for received in hook.received} == {"alert.recovered"}
+
+
 def test_settings_are_loud() -> None:
     good = {"UPTIME_ENV": "prod", "AWS_REGION": "eu-west-1", "EMAIL_FROM": "a@b.example"}
     assert Settings.from_environ(good).smtp is None

@@ -138,6 +138,19 @@ def test_turns_in_memory_are_those_of_the_dispatch_table() -> None:
     assert order.claim(place, "t2", NOW) == Claimed("t2", 0, turn, 0)
 
 
+def test_who_may_have_been_heard_stays_so_in_memory_as_in_the_dispatch_table() -> None:
+    order, key, channel = MemoryOrder(), uuid4(), uuid4()
+    down, recovered = Place(key, channel, 1, supersedable=True), Place(key, channel, 1_000_000, supersedable=False)
+    assert order.claim(recovered, "a", NOW) == Claimed("a", 0)
+    order.release(recovered, Claimed("a", 0), unsure=True)
+    again = order.claim(recovered, "b", NOW)
+    assert again == Claimed("b", 0, None, 1, unsure=True)
+    assert isinstance(again, Claimed)
+    order.postpone(recovered, again, NOW)
+    assert order.claim(down, "c", NOW) == Wait()
+    assert order.claim(recovered, "d", NOW) == Claimed("d", 0, NOW, 1, unsure=True)
+
+
 def test_the_breaker_in_memory_opens_at_the_third_timeout_and_forgets() -> None:
     breaker, channel = MemoryTargets(), uuid4()
     assert breaker.open_for_s(channel, 1, NOW) is None
