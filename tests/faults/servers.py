@@ -4,6 +4,7 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,9 @@ class Broker:
             self.process.wait(10)
 
 
-@pytest.fixture
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    home = tmp_path_factory.mktemp("postgres")
-    for folder in (home, *home.parents):
-        if not folder.stat().st_mode & 0o001 and folder.owner() == Path.home().owner():
-            folder.chmod(folder.stat().st_mode | 0o011)
+@contextmanager
+def running_database(home: Path) -> Iterator[Database]:
+    """A migrated one, with its data in a folder that other accounts may enter."""
     home.chmod(0o755)
     held = Database(postgres.locate(home, free_port(), secrets.token_hex(8)))
     held.server.prepare()
@@ -73,6 +71,16 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         yield held
     finally:
         held.stop(signal.SIGQUIT)
+
+
+@pytest.fixture
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    home = tmp_path_factory.mktemp("postgres")
+    for folder in (home, *home.parents):
+        if not folder.stat().st_mode & 0o001 and folder.owner() == Path.home().owner():
+            folder.chmod(folder.stat().st_mode | 0o011)
+    with running_database(home) as held:
+        yield held
 
 
 @pytest.fixture
