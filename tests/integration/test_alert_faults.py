@@ -3,8 +3,9 @@
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -159,19 +160,43 @@ class Busy(socketserver.BaseRequestHandler):
         self.request.sendall(b"421 4.3.2 too many connections\r\n")
 
 
-class BusyServer(socketserver.TCPServer):
+class MailServer(socketserver.TCPServer):
     allow_reuse_address = True
 
 
 @contextmanager
-def busy_mail(port: int) -> Iterator[None]:
-    """A mail server that has no time."""
-    with BusyServer(("127.0.0.1", port), Busy) as server:
+def serving_mail(port: int, handler: type[socketserver.BaseRequestHandler]) -> Iterator[None]:
+    """One connection after the other."""
+    with MailServer(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield
         server.shutdown()
         thread.join()
+
+
+@contextmanager
+def busy_mail(port: int) -> Iterator[None]:
+    """A mail server that has no time."""
+    with serving_mail(port, Busy):
+        yield
+
+
+class Trickling(socketserver.BaseRequestHandler):
+    """Greets byte by byte, for ten seconds if it is let."""
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):
+            for byte in b"220 " + b"x" * 200:
+                self.request.sendall(bytes([byte]))
+                time.sleep(0.05)
+
+
+@contextmanager
+def trickling_mail(port: int) -> Iterator[None]:
+    """A mail server that is never silent, and never done."""
+    with serving_mail(port, Trickling):
+        yield
 
 
 def replying_mail(reply: str) -> Callable[[int], Any]:
@@ -188,7 +213,8 @@ def replying_mail(reply: str) -> Callable[[int], Any]:
 
 SMTP: dict[str, tuple[Callable[[int], Any], After]] = {
     "refused": (refusing_mail, waits("the mail server could not be used")),
-    "slow": (silent_mail, waits("timed out")),
+    "slow": (silent_mail, waits("the mail server gave no answer within")),
+    "trickles": (trickling_mail, waits("the mail server gave no answer within")),
     "421 at once": (busy_mail, waits("421")),
     "421": (replying_mail("421 4.3.2 shutting down"), waits("421 4.3.2 shutting down")),
     "550": (replying_mail("550 5.1.1 no such user"), ends("550 5.1.1 no such user")),
@@ -197,7 +223,7 @@ SMTP: dict[str, tuple[Callable[[int], Any], After]] = {
 
 @pytest.mark.parametrize("fault", SMTP)
 def test_smtp(connection: psycopg.Connection, pool: Pool, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    monkeypatch.setattr("lambdas.alert_dispatch.dispatch.FIRST_TRY_TIMEOUT_S", 0.5 if fault == "slow" else 5.0)
+    monkeypatch.setattr("lambdas.alert_dispatch.dispatch.FIRST_TRY_TIMEOUT_S", 0.5 if fault in {"slow", "trickles"} else 5.0)
     port = free_port()
     serve, expected = SMTP[fault]
     send = SmtpSender(SmtpServer("127.0.0.1", port), "uptime@monitor.example", lambda: datetime.now(UTC))

@@ -1,6 +1,7 @@
 """E-mail, by SMTP or Amazon SES."""
 
 import smtplib
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, parseaddr
+from threading import Timer
 from typing import TYPE_CHECKING, Final, TypedDict
 from uuid import UUID
 
@@ -69,6 +71,30 @@ def build(outgoing: Outgoing, sender: str, recipient: str, now: datetime, unsubs
     return mail
 
 
+class _Session(smtplib.SMTP):
+    """A session that is cut at its deadline: the time limit of a socket begins anew with each byte, and a server may trickle."""
+
+    def __init__(self, server: SmtpServer, deadline: float) -> None:
+        self._end = Timer(_left(deadline), self._cut)
+        self._end.daemon = True
+        self._end.start()
+        try:
+            super().__init__(server.host, server.port, timeout=_left(deadline))
+        except BaseException:
+            self._end.cancel()
+            raise
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        self._end.cancel()
+        super().close()
+
+    def _cut(self) -> None:
+        with suppress(OSError):  # it may be closed at this moment
+            if self.sock:
+                self.sock.shutdown(socket.SHUT_RDWR)
+
+
 class SmtpSender:
     """Hands mail to an SMTP server, with STARTTLS where it is offered."""
 
@@ -85,21 +111,21 @@ class SmtpSender:
         data = outgoing.request.data
         link = self._unsubscribe(data.channel_id, data.config_version)
         mail = build(outgoing, self._sender, config.address, self._clock(), link)
+        deadline = time.monotonic() + outgoing.timeout_s
         try:
-            self._hand_over(mail, config.address, time.monotonic() + outgoing.timeout_s)
+            self._hand_over(mail, config.address, deadline)
         except smtplib.SMTPRecipientsRefused as error:
             raise refused_recipient(*error.recipients[config.address]) from error
         except smtplib.SMTPDataError as error:
             said = f"the mail server refused the message: {_reply(error.smtp_code, error.smtp_error)}"
             raise (Permanent(said) if error.smtp_code >= PERMANENT_REPLY else Transient(said)) from error
         except (smtplib.SMTPException, OSError) as error:
-            timed_out = isinstance(error, TimeoutError) or isinstance(
-                error.__context__, TimeoutError
-            )  # smtplib wraps those of reads
-            raise Transient(f"the mail server could not be used: {error}", timed_out=timed_out) from error
+            if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
+                raise Transient(f"the mail server gave no answer within {outgoing.timeout_s:.0f} s", timed_out=True) from error
+            raise Transient(f"the mail server could not be used: {error}") from error
 
     def _hand_over(self, mail: EmailMessage, recipient: str, deadline: float) -> None:
-        smtp = smtplib.SMTP(self._server.host, self._server.port, timeout=_left(deadline))
+        smtp = _Session(self._server, deadline)
         try:
             self._greet(smtp, deadline)
             _limit(smtp, deadline)
