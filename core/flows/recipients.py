@@ -24,7 +24,10 @@ from core.logs import get_logger
 
 log = get_logger(__name__)
 
-FOLLOWING: Final = frozenset({"recovered", "acknowledged", "unacknowledged", "monitored_again"})
+OF_ONE_OUTAGE: Final = frozenset({"acknowledged", "unacknowledged"})
+"""What goes to those who were told of this very outage, and not of its end."""
+
+FOLLOWING: Final = OF_ONE_OUTAGE | {"recovered", "monitored_again"}
 """What goes to those who were told of what it follows upon."""
 
 OUTAGE: Final[AlertType] = "down"
@@ -114,7 +117,7 @@ def note_choice(connection: Connection, plans: Sequence[tuple[StoredAlert, Plan]
 
 @dataclass(slots=True)
 class _Heard:
-    """Who was told of what, by the monitor or the order key of a gap; alerts that are being addressed are added as they come."""
+    """Who was told of what, by `_story`; alerts that are being addressed are added as they come."""
 
     told: dict[UUID, set[UUID]]
 
@@ -131,15 +134,20 @@ class _Heard:
 
 def _heard(connection: Connection, alerts: Sequence[StoredAlert]) -> _Heard:
     following = [alert for alert in alerts if alert.alert_type in FOLLOWING]
-    monitors = {_story(alert) for alert in following if alert.incident_id}
+    outages = {_story(alert) for alert in following if alert.alert_type in OF_ONE_OUTAGE}
+    monitors = {_story(alert) for alert in following if alert.incident_id} - outages
     gaps = {_story(alert) for alert in following if not alert.incident_id}
     told = store.told(connection, monitors, [alert.id for alert in alerts]) if monitors else {}
+    told |= store.told_of_open_outages(connection, outages) if outages else {}
     return _Heard(told | (store.told_of_gaps(connection, gaps) if gaps else {}))
 
 
 def _story(alert: StoredAlert) -> UUID:
-    """What an alert is about: outages are the story of their monitor, everything else has one of its own."""
-    of_monitor = alert.incident_id or alert.alert_type == "flapping"
+    """What an alert is about: outages are the story of their monitor, everything else has one of its own.
+
+    Who has taken an outage on is its own story as well: the next outage of the monitor has other readers.
+    """
+    of_monitor = (alert.incident_id and alert.alert_type not in OF_ONE_OUTAGE) or alert.alert_type == "flapping"
     return alert.facts.monitor.id if of_monitor and alert.facts.monitor else alert.order_key
 
 

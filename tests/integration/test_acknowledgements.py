@@ -103,6 +103,14 @@ def test_nobody_hears_who_has_taken_on_what_nobody_heard_of(world: World) -> Non
     assert world.hears(NOW + 2 * MINUTE) == [("down", "shop")], "what was held is told all the same"
 
 
+def test_nobody_hears_who_had_taken_on_what_is_over_by_then(world: World) -> None:
+    shop, incident = outage(world)
+    take_on(world, incident)
+    world.goes("up", shop, NOW + MINUTE)
+    world.goes("down", shop, NOW + 2 * MINUTE)
+    assert world.hears(NOW + 3 * MINUTE) == [("recovered", "shop"), ("down", "shop")], "also not who hears of the next outage"
+
+
 def test_an_outage_that_is_over_and_one_of_others_cannot_be_taken_on(world: World) -> None:
     shop, incident = outage(world)
     with pytest.raises(NoSuchIncident), world.connection.transaction():

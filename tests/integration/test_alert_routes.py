@@ -120,7 +120,7 @@ EVERYBODY = {("down", "chat"), ("down", "pager"), ("down", "boss")}
 
 
 def test_every_statement_can_be_prepared(connection: psycopg.Connection) -> None:
-    assert explain_all(connection, routes) == 6
+    assert explain_all(connection, routes) == 7
     assert explain_all(connection, courses) == 6
 
 

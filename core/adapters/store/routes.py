@@ -35,6 +35,16 @@ TOLD: Final = """
     WHERE m.uid = ANY(%(monitors)s::uuid[])
 """
 
+TOLD_OF_OPEN_OUTAGES: Final = """
+    SELECT DISTINCT i.id, d.channel_id
+    FROM incident i
+    JOIN alert a ON a.incident_id = i.id AND a.alert_type IN ('down', 'reminder', 'escalated')
+    JOIN delivery d ON d.alert_id = a.id
+    WHERE i.id = ANY(%s) AND NOT EXISTS (
+        SELECT FROM alert r WHERE r.incident_id = i.id AND r.alert_type = 'recovered' AND r.routed_at IS NOT NULL
+    )
+"""
+
 TOLD_OF_GAPS: Final = """
     SELECT DISTINCT a.order_key, d.channel_id
     FROM alert a JOIN delivery d ON d.alert_id = a.id
@@ -100,6 +110,11 @@ def told(connection: Connection, monitors: Collection[UUID], besides: Collection
     `besides` are the alerts that are being routed, whose own time does not count.
     """
     return _by_first(connection.execute(TOLD, {"monitors": list(monitors), "besides": list(besides)}).fetchall())
+
+
+def told_of_open_outages(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:
+    """The channels that were told of these outages, by the outage; nobody once it was decided who hears of its end."""
+    return _by_first(connection.execute(TOLD_OF_OPEN_OUTAGES, (list(incident_ids),)).fetchall())
 
 
 def told_of_gaps(connection: Connection, order_keys: Collection[UUID]) -> dict[UUID, set[UUID]]:
