@@ -21,7 +21,7 @@ from core.contracts.names import Names
 from core.contracts.queues import queues
 from core.domain.outcomes import Reason
 from core.domain.transitions import CameUp, MonitorRef, WentDown
-from core.flows import alerts, routing
+from core.flows import acknowledgements, alerts, routing
 from core.flows.incidents import record_transitions
 from lambdas.alert_dispatch import handler
 from tests.dispatch_in_memory import MemoryWiring
@@ -118,6 +118,16 @@ class AlertPath:
         self.connection.commit()
         return alert_ids
 
+    def takes_on(self, incident: UUID, by: str = "Ada") -> list[UUID]:
+        """Somebody acknowledges an incident, which is committed; the alerts that follow."""
+        with self.connection.transaction():
+            return acknowledgements.acknowledge(self.connection, self.workspace, incident, by, self.now)
+
+    def gives_back(self, incident: UUID) -> list[UUID]:
+        """As above."""
+        with self.connection.transaction():
+            return acknowledgements.take_back(self.connection, self.workspace, incident, self.now)
+
     def route(self, alert_ids: Sequence[UUID]) -> None:
         """The task `handle_alert`."""
         with self.pool.connection() as connection:
@@ -178,6 +188,24 @@ class AlertPath:
         ).fetchone()
         self.connection.commit()
         return bool(row and row[0])
+
+    def open_incident(self, monitor: MonitorRef) -> UUID:
+        """The outage of a monitor that is down."""
+        row = self.connection.execute(
+            "SELECT id FROM incident WHERE monitor_id = %s AND resolved_at IS NULL", (monitor.id,)
+        ).fetchone()
+        self.connection.commit()
+        assert row
+        incident: UUID = row[0]
+        return incident
+
+    def requested(self) -> list[tuple[UUID, int, str, UUID]]:
+        """Of each message that was ever asked for: what it is about, its place there, its type and its channel."""
+        rows = self.connection.execute(
+            "SELECT a.order_key, a.sequence, a.alert_type, d.channel_id FROM delivery d JOIN alert a ON a.id = d.alert_id"
+        ).fetchall()
+        self.connection.commit()
+        return [(order_key, sequence, alert_type, channel) for order_key, sequence, alert_type, channel in rows]
 
     def deliveries(self, channel: UUID | None = None) -> list[tuple[str, str, str]]:
         """Type, state and error of each delivery, in the order in which they were asked for."""

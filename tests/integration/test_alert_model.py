@@ -1,7 +1,8 @@
-"""Anything may happen to alerts on their way; in the end every channel has heard how each incident is, and nothing twice without need.
+"""Anything may happen to alerts on their way; in the end every channel has heard what it must, and nothing twice without need.
 
-Hypothesis makes up the histories: outages, lost tasks, a bus that refuses, messages that come twice, in another order or not at all,
-receivers that fail or take a message without saying so, senders that are killed, receipts that are lost, doubled or late.
+Hypothesis makes up the histories: outages, people who take them on and give them back, mutes, lost tasks, a bus that refuses, messages that
+come twice, in another order or not at all, receivers that fail or take a message without saying so, senders that are killed, receipts that
+are lost, doubled or late. What must be heard `tests.alert_reference` says.
 """
 
 from collections import Counter
@@ -17,21 +18,31 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+import tests.integration.api.ready  # noqa: F401  (first: models cannot be imported before Django is set up)
 from core.adapters.database import Pool, open_pool
+from core.api.monitors.models import Monitor
+from core.api.monitors.mutes import UNTIL_UNMUTED, monitor_mute, monitor_unmute
 from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.events import AlertRequested
+from core.domain.acknowledgement import OutageOver
 from lambdas.alert_dispatch.dispatch import NotYet, Outgoing
 from lambdas.alert_dispatch.errors import Transient
-from tests.alert_path import AlertPath, alert_path
+from tests.alert_path import STEP, AlertPath, alert_path
+from tests.alert_reference import Story
 from tests.dispatch_in_memory import MemoryOrder
+from tests.integration.api.conftest import django_on
 from tests.unit.test_channels import SECRET
 
 SHOPS: Final = ("shop", "blog")
 CHANNELS: Final = 2
+CHANNELS_AT_MOST: Final = 3
 BETWEEN_CHANGES: Final = timedelta(minutes=10)
 """Too seldom for flapping, which would hold messages back."""
+
+MUTES_S: Final = [900, 2700, None]
+"""Some end while outages last, some outlive them, and one has no end."""
 
 TAKES, FAILS, HANGS, TAKES_AND_HANGS, HAS_NO_TOKEN = "takes", "fails", "hangs", "takes and hangs", "has no token"
 WAIT: Final = timedelta(seconds=30)
@@ -64,8 +75,11 @@ class Receivers:
             raise Transient("no answer", timed_out=mood != FAILS)
 
 
+SHOP: Final = st.sampled_from(range(len(SHOPS)))
+
+
 class Alerts(RuleBasedStateMachine):
-    """The system beside what is true: `down` are the monitors that are down now."""
+    """The system beside what is true: `stories` has one of each monitor."""
 
     connection: psycopg.Connection
     pool: Pool
@@ -77,39 +91,103 @@ class Alerts(RuleBasedStateMachine):
         self.connection.commit()
         self._open = ExitStack()
         self.path: AlertPath = self._open.enter_context(alert_path(self.connection, self.pool, {WebhookConfig: self.receivers}))
-        config = WebhookConfig(url="http://127.0.0.1/", secret=SECRET)
-        self.channels = [self.path.channel("webhook", config, UUID(int=number)) for number in range(CHANNELS)]
+        self.channels: set[UUID] = set()
+        for _ in range(CHANNELS):
+            self._add_channel()
         self.monitors = [self.path.monitor(name) for name in SHOPS]
-        self.down: set[int] = set()
+        self.stories = [Story(self.channels) for _ in SHOPS]
+
+    def _add_channel(self) -> None:
+        config = WebhookConfig(url="http://127.0.0.1/", secret=SECRET)
+        self.channels.add(self.path.channel("webhook", config, UUID(int=len(self.channels))))
 
     # --- the world --------------------------------------------------------------------------------------------------
 
-    @rule(index=st.sampled_from(range(len(SHOPS))), kicked=st.booleans())
+    @rule(index=SHOP, kicked=st.booleans())
     def state_changes(self, index: int, kicked: bool) -> None:
         """Its task runs, or is lost."""
         self.path.wait(BETWEEN_CHANGES)
-        monitor = self.monitors[index]
-        alert_ids = self.path.comes_up(monitor) if index in self.down else self.path.goes_down(monitor)
-        self.down ^= {index}
+        monitor, story = self.monitors[index], self.stories[index]
+        if story.is_down:
+            alert_ids = self.path.comes_up(monitor)
+            story.comes_up(self.path.now)
+        else:
+            alert_ids = self.path.goes_down(monitor)
+            story.goes_down(self.path.open_incident(monitor), self.path.now)
         if kicked:
             self.path.route(alert_ids)
+            story.decide(self.path.now)
+
+    @precondition(lambda self: any(story.outages for story in self.stories))
+    @rule(index=SHOP, kicked=st.booleans())
+    def somebody_takes_it_on(self, index: int, kicked: bool) -> None:
+        """Whether anybody knows of the outage or not, once or again."""
+        self._change_hands(index, taken_on=True, kicked=kicked)
+
+    @precondition(lambda self: any(story.outages for story in self.stories))
+    @rule(index=SHOP, kicked=st.booleans())
+    def somebody_gives_it_back(self, index: int, kicked: bool) -> None:
+        """As above."""
+        self._change_hands(index, taken_on=False, kicked=kicked)
+
+    def _change_hands(self, index: int, *, taken_on: bool, kicked: bool) -> None:
+        story, act = self.stories[index], self.path.takes_on if taken_on else self.path.gives_back
+        if not story.outages:
+            return
+        if not story.is_down:
+            with pytest.raises(OutageOver):
+                act(story.outages[-1].id)
+            return
+        alert_ids = act(story.outages[-1].id)
+        notice = story.changes_hands(taken_on=taken_on, now=self.path.now)
+        assert len(alert_ids) == (1 if notice else 0)
+        if kicked and notice:
+            self.path.route(alert_ids)
+            story.say(notice)
+
+    @rule(index=SHOP, seconds=st.sampled_from(MUTES_S))
+    def somebody_asks_for_silence(self, index: int, seconds: int | None) -> None:
+        """Before an outage, during one, or again."""
+        monitor_mute(monitor=self._stored(index), now=self.path.now, for_s=seconds)
+        self.stories[index].muted_until = self.path.now + timedelta(seconds=seconds) if seconds else UNTIL_UNMUTED
+
+    @precondition(lambda self: any(story.is_muted(self.path.now) for story in self.stories))
+    @rule(index=SHOP)
+    def somebody_ends_the_silence(self, index: int) -> None:
+        monitor_unmute(monitor=self._stored(index), now=self.path.now)
+        self.stories[index].muted_until = None
+
+    def _stored(self, index: int) -> Monitor:
+        return Monitor.objects.get(id=self.monitors[index].id)
+
+    @precondition(lambda self: len(self.channels) < CHANNELS_AT_MOST)
+    @rule()
+    def a_channel_is_added(self) -> None:
+        """It hears of outages from now on, and not of what follows upon earlier ones."""
+        self._add_channel()
 
     @rule(busy=st.booleans())
     def the_bus_is_busy_or_not(self, busy: bool) -> None:
         self.path.events.busy = busy
 
-    @rule(seconds=st.sampled_from([1, 5, 11, 31, 200, 400]))
-    def time_passes(self, seconds: int) -> None:
+    @rule(seconds=st.sampled_from([1, 5, 11, 31, 200, 400]), swept=st.booleans())
+    def time_passes(self, seconds: int, swept: bool) -> None:
+        """A sweep may look at its end."""
         self.path.wait(timedelta(seconds=seconds))
+        if swept:
+            self.a_sweep_looks()
 
     # --- from the commit to the queue -------------------------------------------------------------------------------
 
     @rule()
     def a_sweep_looks(self) -> None:
         self.path.sweep()
+        for story in self.stories:
+            story.sweep(self.path.now)
 
     # --- alert_dispatch ---------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: len(self.path.alerts) > 0)
     @rule(
         number=st.integers(0, 9),
         mood=st.sampled_from([TAKES, FAILS, HANGS, TAKES_AND_HANGS, HAS_NO_TOKEN]),
@@ -133,12 +211,14 @@ class Alerts(RuleBasedStateMachine):
         finally:
             self.receivers.mood, self.receivers.kill = TAKES, ""
 
+    @precondition(lambda self: len(self.path.alerts) > 0)
     @rule()
     def the_queue_of_alerts_is_wiped(self) -> None:
         self.path.alerts.purge()
 
     # --- receipts ---------------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: len(self.path.receipts) > 0)
     @rule(number=st.integers(0, 9), how=st.sampled_from(["once", "twice", "lost", "again later"]))
     def a_receipt_is_received(self, number: int, how: str) -> None:
         visible = self.path.receipts.receive(10)
@@ -156,6 +236,17 @@ class Alerts(RuleBasedStateMachine):
     # --- what must hold ---------------------------------------------------------------------------------------------
 
     @invariant()
+    def what_is_told_is_what_must_be(self) -> None:
+        """At once: neither later nor sooner, to those whom it concerns and to nobody else."""
+        assert Counter(self.path.requested()) == Counter(
+            (outage.id, place, message, channel)
+            for story in self.stories
+            for outage in story.outages
+            for place, (message, channels) in outage.told.items()
+            for channel in channels
+        )
+
+    @invariant()
     def nothing_comes_twice_without_need(self) -> None:
         for delivery_id, times in Counter(data.delivery_id for data in self.receivers.heard).items():
             assert times <= 1 + self.receivers.excused[delivery_id]
@@ -165,35 +256,42 @@ class Alerts(RuleBasedStateMachine):
         ended: set[tuple[UUID, UUID]] = set()
         for data in self.receivers.heard:
             place = (data.channel_id, data.order_key)
-            assert not (data.alert_type == "down" and place in ended)
+            assert data.alert_type == "recovered" or place not in ended
             if data.alert_type == "recovered":
                 ended.add(place)
 
     def teardown(self) -> None:
-        """All trouble ends, and everything takes its course: then what each channel heard last of each incident is true."""
+        """All trouble and all silence ends, and everything takes its course: then what each channel heard last of each incident is true."""
         try:
             self.path.events.busy = False
+            self._silence_ends()
+            self.path.wait(STEP)
+            self.a_sweep_looks()
+            self.what_is_told_is_what_must_be()
             self.path.settle(timedelta(days=4))
+            self.what_is_told_is_what_must_be()
             self._everybody_knows()
             self.nothing_comes_twice_without_need()
             self.nobody_hears_of_an_outage_after_its_end()
         finally:
             self._open.close()
 
+    def _silence_ends(self) -> None:
+        for index, story in enumerate(self.stories):
+            if story.muted_until == UNTIL_UNMUTED:
+                self.somebody_ends_the_silence(index)
+        self.path.now = max([self.path.now, *(story.muted_until for story in self.stories if story.muted_until)])
+
     def _everybody_knows(self) -> None:
         """Of each incident. Those of one monitor have no order among themselves: see the page about alerts."""
         assert {state for _, state, _ in self.path.deliveries()} <= {"delivered", "superseded"}
         heard = {(data.channel_id, data.order_key): data.alert_type for data in self.receivers.heard}
-        incidents = self.connection.execute("SELECT id, resolved_at IS NULL FROM incident").fetchall()
-        self.connection.commit()
-        assert len([1 for _, is_open in incidents if is_open]) == len(self.down)
         assert heard == {
-            (channel, incident): self.expected(is_open=is_open) for channel in self.channels for incident, is_open in incidents
+            (channel, outage.id): message
+            for story in self.stories
+            for outage in story.outages
+            for channel, message in outage.last_word().items()
         }
-
-    def expected(self, *, is_open: bool) -> str:
-        """What everybody should have heard last of an incident. Whoever acknowledges or mutes will change this."""
-        return "down" if is_open else "recovered"
 
 
 def _nobody_tidies_up(*_: Any) -> None:
@@ -207,7 +305,15 @@ def pool(database_url: str) -> Iterator[Pool]:
     opened.close()
 
 
+@pytest.fixture
+def mutes(database_url: str) -> Iterator[None]:
+    """The API's own services work on the same database."""
+    with django_on(database_url):
+        yield
+
+
+@pytest.mark.usefixtures("mutes")
 def test_whatever_happens_everybody_hears_the_truth(connection: psycopg.Connection, pool: Pool) -> None:
     machine = type("AlertsHere", (Alerts,), {"connection": connection, "pool": pool})
-    quick = settings(max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    quick = settings(max_examples=50, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     run_state_machine_as_test(machine, settings=quick)

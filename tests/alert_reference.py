@@ -1,0 +1,127 @@
+"""Who must be told what about outages, said a second time and as simply as possible; the machinery is held to it in every history.
+
+It knows outages, mutes, acknowledgements and channels that are added; not routes, windows, dependencies and flapping.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from core.flows.incidents import RECOVERY_SEQUENCE
+from core.flows.routing import ROUTING_GRACE
+
+type Channels = frozenset[UUID]
+
+
+@dataclass
+class Outage:
+    """One incident. `told` says by its place what each message is and who gets it, `know` who was told of it and not of its end."""
+
+    id: UUID
+    is_over: bool = False
+    is_taken_on: bool = False
+    places: int = 1
+    know: Channels = frozenset()
+    told: dict[int, tuple[str, Channels]] = field(default_factory=dict)
+
+    def last_word(self) -> dict[UUID, str]:
+        """What each channel has heard last of it, once nothing is under way any more."""
+        return {channel: message for _, (message, channels) in sorted(self.told.items()) for channel in channels}
+
+
+@dataclass
+class Alert:
+    """What is committed and not decided: a message, and its place among those about its outage."""
+
+    outage: Outage
+    place: int
+    message: str
+    since: datetime
+    was_held: bool = False
+
+    def is_overlooked(self, now: datetime) -> bool:
+        """Whether its task had its time, so that a sweep decides."""
+        return self.since < now - ROUTING_GRACE
+
+
+@dataclass
+class Story:
+    """One monitor: what happened to it, and what of that is told to whom."""
+
+    channels: set[UUID]
+    """Those of the workspace: an outage is told to all that there are when it is decided."""
+
+    outages: list[Outage] = field(default_factory=list)
+    muted_until: datetime | None = None
+    changes: list[Alert] = field(default_factory=list)
+    notices: list[Alert] = field(default_factory=list)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether its latest outage lasts."""
+        return bool(self.outages) and not self.outages[-1].is_over
+
+    def is_muted(self, now: datetime) -> bool:
+        """Whether somebody asked for silence."""
+        return self.muted_until is not None and now < self.muted_until
+
+    # --- what happens -----------------------------------------------------------------------------------------------
+
+    def goes_down(self, incident: UUID, now: datetime) -> None:
+        """An outage begins."""
+        self.outages.append(Outage(incident))
+        self.changes.append(Alert(self.outages[-1], 1, "down", now))
+
+    def comes_up(self, now: datetime) -> None:
+        """It ends."""
+        self.outages[-1].is_over = True
+        self.changes.append(Alert(self.outages[-1], RECOVERY_SEQUENCE, "recovered", now))
+
+    def changes_hands(self, *, taken_on: bool, now: datetime) -> Alert | None:
+        """Somebody takes the outage on or gives it back; what follows. Nothing, where it is so already or nobody knows of the outage."""
+        outage = self.outages[-1]
+        if outage.is_taken_on == taken_on:
+            return None
+        outage.is_taken_on = taken_on
+        if not outage.know:
+            return None
+        outage.places += 1
+        notice = Alert(outage, outage.places, "acknowledged" if taken_on else "unacknowledged", now)
+        self.notices.append(notice)
+        return notice
+
+    # --- what is decided --------------------------------------------------------------------------------------------
+
+    def decide(self, now: datetime) -> None:
+        """About all changes, in their order. Of a muted outage the decision waits while it lasts."""
+        changes, self.changes = self.changes, []
+        for change in changes:
+            if change.message == "recovered":
+                self._end(change)
+            elif change.outage.is_over and (change.was_held or self.is_muted(now)):
+                continue
+            elif self.is_muted(now):
+                change.was_held = True
+                self.changes.append(change)
+            else:
+                change.outage.know = frozenset(self.channels)
+                change.outage.told[change.place] = change.message, change.outage.know
+
+    def _end(self, change: Alert) -> None:
+        """Told at once, muted or not, to those who believe that it is down."""
+        if change.outage.know:
+            change.outage.told[change.place] = change.message, change.outage.know
+            change.outage.know = frozenset()
+
+    def say(self, notice: Alert) -> None:
+        """Who has taken an outage on, to those who know of it; nobody needs it who was told of the end meanwhile."""
+        self.notices.remove(notice)
+        if notice.outage.know:
+            notice.outage.told[notice.place] = notice.message, notice.outage.know
+
+    def sweep(self, now: datetime) -> None:
+        """Decide about what nobody has decided about in time, changes first, and about what was held."""
+        if any(change.was_held or change.is_overlooked(now) for change in self.changes):
+            self.decide(now)
+        for notice in [notice for notice in self.notices if notice.is_overlooked(now)]:
+            self.say(notice)
