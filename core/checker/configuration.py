@@ -21,6 +21,7 @@ _OTHERS: Final = (
     "core.checker.tasks.heartbeats",
     "core.checker.tasks.alerts",
     "core.checker.tasks.expiry",
+    "core.checker.tasks.slowness",
 )
 include: Final = (_WEBSITES,) if _settings.tasks == WEBSITE_TASKS else (_WEBSITES, *_OTHERS)
 timezone: Final = "UTC"
@@ -68,6 +69,7 @@ beat_schedule: Final[dict[str, dict[str, Any]]] = {
     "sweep_pending_pings": {"task": "sweep_pending_pings", "schedule": Grid(30), "options": {"expires": 30.0}},
     "reconcile_edge": {"task": "reconcile_edge", "schedule": crontab(hour="*/6", minute="41"), "options": {"expires": 3600}},
     "update_prometheus_metrics": {"task": "update_prometheus_metrics", "schedule": Grid(30), "options": {"expires": 30.0}},
+    "notify_slowness": {"task": "notify_slowness", "schedule": Grid(30), "options": {"expires": 30.0}},
     "aggregate_metrics": {
         "task": "aggregate_metrics",
         "schedule": crontab(minute="3,18,33,48"),

@@ -29,6 +29,8 @@ AlertType = Annotated[
         "escalated",
         "reminder",
         "flapping",
+        "degraded",
+        "fast_again",
         "group",
         "not_monitored",
         "monitored_again",

@@ -25,6 +25,7 @@ QUEUE_OF: Final[dict[str, str]] = {
     "cleanup_old_logs": DEFAULT,
     "aggregate_metrics": DEFAULT,
     "notify_expiries": DEFAULT,
+    "notify_slowness": DEFAULT,
     "look_up_domains": DEFAULT,
 }
 """Which queue each task is sent to."""

@@ -57,6 +57,8 @@ SEVERITIES: Final[Mapping[str, Severity]] = {
     "not_monitored": Severity.WARNING,
     "monitored_again": Severity.INFO,
     "channel_disabled": Severity.WARNING,
+    "degraded": Severity.WARNING,
+    "fast_again": Severity.INFO,
 }
 """By type of alert; outages have that of their monitor."""
 

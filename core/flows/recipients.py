@@ -27,7 +27,7 @@ log = get_logger(__name__)
 OF_ONE_OUTAGE: Final = frozenset({"acknowledged", "unacknowledged"})
 """What goes to those who were told of this very outage, and not of its end."""
 
-FOLLOWING: Final = OF_ONE_OUTAGE | {"recovered", "monitored_again"}
+FOLLOWING: Final = OF_ONE_OUTAGE | {"recovered", "monitored_again", "fast_again"}
 """What goes to those who were told of what it follows upon."""
 
 OUTAGE: Final[AlertType] = "down"

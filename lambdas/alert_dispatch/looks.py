@@ -29,6 +29,8 @@ LOOKS: Final = {
     "acknowledged": _BLUE,
     "unacknowledged": _ORANGE,
     "flapping": _ORANGE,
+    "degraded": _YELLOW,
+    "fast_again": _GREEN,
     "group": _RED,
     "not_monitored": _WHITE,
     "monitored_again": _BLUE,

@@ -58,6 +58,13 @@ REASONS: Final = {
 STILL: Final = {"down": "", "escalated": "", "reminder": "STILL "}
 """What is told of an outage that lasts, and how its subject begins. Whom it is `escalated` to, hears of it for the first time."""
 
+HOW_IT_BEHAVES: Final = {
+    "flapping": ("FLAPPING", "keeps going down and up"),
+    "degraded": ("SLOW", "is slow"),
+    "fast_again": ("FAST AGAIN", "is fast enough again"),
+}
+"""How the subject begins, and the rest of the headline, of what is told of a monitor and is no outage."""
+
 ABOUT_CHANNELS: Final = {
     "channel_disabled": ("CHANNEL DISABLED: one of your channels gets no more alerts", "A channel was disabled."),
     "verification": ("Confirm this address for Uptime Monitor", "Somebody wants alerts to be sent here."),
@@ -187,8 +194,9 @@ def _notice(request: AlertRequested, monitor: MonitorFacts | None) -> _Story:
     name, is_being = (monitor.name, "is being") if monitor else ("Your websites", "are being")
     is_not = is_being.replace(" ", " not ")
     facts = (("What", monitor.target),) if monitor else ()
-    if request.alert_type == "flapping":
-        return _Story(f"FLAPPING: {name}", f"{name} keeps going down and up.", facts, request.text)
+    if request.alert_type in HOW_IT_BEHAVES:
+        word, behaves = HOW_IT_BEHAVES[request.alert_type]
+        return _Story(f"{word}: {name}", f"{name} {behaves}.", facts, request.text)
     if request.alert_type == "not_monitored":
         closing = request.text or "We could not check it for a while, for reasons of our own. Its state is unknown, not down."
         return _Story(f"NOT MONITORED: {name}", f"{name} {is_not} monitored right now.", facts, closing)

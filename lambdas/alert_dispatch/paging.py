@@ -8,7 +8,7 @@ from core.contracts.events import AlertRequested, AlertType
 from lambdas.alert_dispatch.errors import Permanent, Transient
 from lambdas.alert_dispatch.posting import Answer, judge, taken
 
-CLOSING: Final[frozenset[AlertType]] = frozenset({"recovered", "monitored_again"})
+CLOSING: Final[frozenset[AlertType]] = frozenset({"recovered", "monitored_again", "fast_again"})
 """Alerts that close what an earlier one with the same order key has opened. Others are left to people to close."""
 
 ACKNOWLEDGING: Final[frozenset[AlertType]] = frozenset({"acknowledged"})

@@ -140,7 +140,7 @@ def test_what_lasts_is_as_grave_as_its_beginning_and_belongs_to_its_page(alert_t
     assert (alerted.calls[0].content["alias"], alerted.calls[0].content["priority"]) == (key, "P2")
 
 
-@pytest.mark.parametrize("alert_type", ["not_monitored", "flapping", "certificate_expiring"])
+@pytest.mark.parametrize("alert_type", ["not_monitored", "flapping", "degraded", "certificate_expiring"])
 def test_other_alerts_are_warnings(alert_type: str) -> None:
     message = outgoing(alert_type, incident=None)
     with service(pagerduty) as paged, service(opsgenie) as alerted:
@@ -150,10 +150,11 @@ def test_other_alerts_are_warnings(alert_type: str) -> None:
     assert alerted.calls[0].content["priority"] == "P3"
 
 
-def test_a_notice_that_we_monitor_again_closes_that_we_did_not() -> None:
+@pytest.mark.parametrize("notices", [("not_monitored", "monitored_again"), ("degraded", "fast_again")])
+def test_a_notice_that_it_is_over_closes_the_one_that_it_is_so(notices: tuple[str, str]) -> None:
     gap = uuid4()
     with service(pagerduty) as running:
-        send_page(running.url, *(outgoing(kind, order_key=gap, incident=None) for kind in ("not_monitored", "monitored_again")))
+        send_page(running.url, *(outgoing(kind, order_key=gap, incident=None) for kind in notices))
     assert [(call.content["event_action"], call.content["dedup_key"]) for call in running.calls] == [
         ("trigger", str(gap)),
         ("resolve", str(gap)),

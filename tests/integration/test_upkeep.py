@@ -98,12 +98,14 @@ def test_the_tasks_do_it_and_beat_sends_each_of_them(database_url: str) -> None:
 import core.checker.runtime as runtime
 from core.checker.app import app
 from core.checker.tasks.expiry import look_up_domains, notify_expiries
+from core.checker.tasks.slowness import notify_slowness
 from core.checker.tasks.upkeep import aggregate_metrics, cleanup_old_logs
 print(",".join(sorted(entry["task"] for entry in app.conf.beat_schedule.values())))
 cleanup_old_logs()
 aggregate_metrics()
 look_up_domains()
 notify_expiries()
+notify_slowness()
 runtime.shut_down()
 """
     with psycopg.connect(database_url, autocommit=True) as admin:
@@ -129,4 +131,5 @@ runtime.shut_down()
         assert admin.execute("SELECT alert_type FROM alert").fetchall() == [("certificate_expiring",)]
         assert admin.execute("SELECT name, failures FROM domain").fetchall() == [("example.de", 1)]
     scheduled = done.stdout.splitlines()[0].split(",")
-    assert {"aggregate_metrics", "cleanup_old_logs", "look_up_domains", "notify_expiries"} <= set(scheduled) <= set(QUEUE_OF)
+    looks = {"look_up_domains", "notify_expiries", "notify_slowness"}
+    assert looks | {"aggregate_metrics", "cleanup_old_logs"} <= set(scheduled) <= set(QUEUE_OF)

@@ -103,6 +103,8 @@ class TestMatching:
             ("not_monitored", Topic.SERVICE, Severity.WARNING),
             ("monitored_again", Topic.SERVICE, Severity.INFO),
             ("channel_disabled", Topic.SERVICE, Severity.WARNING),
+            ("degraded", Topic.OUTAGES, Severity.WARNING),
+            ("fast_again", Topic.OUTAGES, Severity.INFO),
         ],
     )
     def test_outages_matter_as_their_monitor_and_all_else_as_its_type(

@@ -176,6 +176,15 @@ def test_flapping_says_what_comes_next() -> None:
     assert "It changed 6 times within 30 minutes." in message.html
 
 
+def test_slowness_is_no_outage_in_words_either() -> None:
+    slow = compose(request("degraded", text="It is up, but slow since 2026-03-01 12:00 UTC."))
+    assert slow.subject == "SLOW: Shop"
+    assert "Shop is slow." in slow.text
+    assert "It is up, but slow since 2026-03-01 12:00 UTC." in slow.text
+    fast = compose(request("fast_again"))
+    assert (fast.subject, fast.headline) == ("FAST AGAIN: Shop", "Shop is fast enough again.")
+
+
 @pytest.mark.parametrize("alert_type", ["down", "recovered"])
 def test_what_is_told_late_says_why(alert_type: Any) -> None:
     assert (

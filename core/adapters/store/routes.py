@@ -48,7 +48,11 @@ TOLD_OF_OPEN_OUTAGES: Final = """
 TOLD_OF_GAPS: Final = """
     SELECT DISTINCT a.order_key, d.channel_id
     FROM alert a JOIN delivery d ON d.alert_id = a.id
-    WHERE a.order_key = ANY(%s) AND a.alert_type = 'not_monitored'
+    WHERE a.order_key = ANY(%(order_keys)s::uuid[]) AND a.alert_type = 'not_monitored'
+    UNION
+    SELECT a.id, d.channel_id
+    FROM alert a JOIN delivery d ON d.alert_id = a.id
+    WHERE a.id = ANY(%(order_keys)s::uuid[]) AND a.alert_type = 'degraded'
 """
 
 DROP_UNTOLD_GAP: Final = """
@@ -118,8 +122,8 @@ def told_of_open_outages(connection: Connection, incident_ids: Collection[UUID])
 
 
 def told_of_gaps(connection: Connection, order_keys: Collection[UUID]) -> dict[UUID, set[UUID]]:
-    """The channels that were told that something is not monitored, by the order key of that."""
-    return _by_first(connection.execute(TOLD_OF_GAPS, (list(order_keys),)).fetchall())
+    """The channels that were told that something is not monitored, or is slow, by the order key of that."""
+    return _by_first(connection.execute(TOLD_OF_GAPS, {"order_keys": list(order_keys)}).fetchall())
 
 
 def drop_untold_gap(connection: Connection, order_key: UUID, now: datetime) -> bool:

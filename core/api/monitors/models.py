@@ -72,6 +72,7 @@ class Website(models.Model):
     timeout_ms = models.IntegerField(default=10_000)
     failure_threshold = models.SmallIntegerField(default=3)
     recovery_threshold = models.SmallIntegerField(default=1)
+    degraded_threshold = models.SmallIntegerField(default=0, db_default=0)
     accepted_status = models.CharField(max_length=200, default="200-299")
     follow_redirects = models.BooleanField(default=True)
     max_redirects = models.SmallIntegerField(default=10)

@@ -15,6 +15,7 @@ from core.api.websites.options import OPTIONS_SCHEMA, OptionsField
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import parse_accepted_status
 from core.domain.schemes import SCHEMES
+from core.domain.slowness import LONGEST_RUN
 from core.domain.urls import BadUrl
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -41,6 +42,13 @@ class WebsiteRequest(Strict):
     )
     recovery_threshold = Whole(
         min_value=1, max_value=10, required=False, default=1, help_text="Successes in a row until it is up."
+    )
+    degraded_threshold = Whole(
+        min_value=0,
+        max_value=LONGEST_RUN,
+        required=False,
+        default=0,
+        help_text="Checks in a row slower than `options.degraded_after_ms` until people are told. With 0 they are not.",
     )
     accepted_status = Text(max_length=200, required=False, default="200-299", help_text="Codes and ranges, e.g. `200-299,301`.")
     follow_redirects = Flag(required=False, default=True)
@@ -92,6 +100,7 @@ class WebsiteAnswer(MonitorAnswer):
     timeout_ms = serializers.IntegerField(source="website.timeout_ms")
     failure_threshold = serializers.IntegerField(source="website.failure_threshold")
     recovery_threshold = serializers.IntegerField(source="website.recovery_threshold")
+    degraded_threshold = serializers.IntegerField(source="website.degraded_threshold")
     accepted_status = serializers.CharField(source="website.accepted_status")
     follow_redirects = serializers.BooleanField(source="website.follow_redirects")
     max_redirects = serializers.IntegerField(source="website.max_redirects")

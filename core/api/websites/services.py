@@ -143,6 +143,8 @@ def _check(website: Website) -> None:
     if unfit := unfit_setting(scheme, vars(website)):
         raise FieldError(unfit, "not_with_kind", f"means nothing to a {scheme}:// check")
     options.check(website)
+    if website.degraded_threshold and "degraded_after_ms" not in (website.options or {}):
+        raise FieldError("degraded_threshold", "no_limit", "means nothing without options.degraded_after_ms")
 
 
 def _reschedule(state: WebsiteState, website: Website, changed: set[str], now: datetime) -> None:
