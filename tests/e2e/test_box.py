@@ -59,6 +59,7 @@ def box(home: Path) -> Iterator[RunningBox]:
     try:
         running.printed = running.up()
         running.log_in()
+        running.api.patch("alert-grouping/", json={"group_after": 0}).raise_for_status()  # every mail is to be seen by itself
         yield running
     finally:
         running.destroy()
