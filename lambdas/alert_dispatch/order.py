@@ -116,7 +116,8 @@ class Order:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            return turn_of(_refused_item(error), place)
+            item = _refused_item(error)
+            return _taken_before(item, place, token) or turn_of(item, place)
         before = answer.get("Attributes", {})
         return Claimed(
             token,
@@ -205,6 +206,17 @@ def turn_of(item: Mapping[str, Any], place: Place) -> Turn:
     if place.supersedable and last > place.sequence:
         return Superseded(last)
     return Wait()
+
+
+def _taken_before(item: Mapping[str, Any], place: Place, token: str) -> Claimed | None:
+    """The lease that this very claim has taken already: its answer was lost on the way, and the request was made again.
+
+    What the item said before is gone with that answer: a turn has to be taken anew, and any earlier try may have arrived.
+    """
+    if item.get("in_flight_token", {}).get("S") != token:
+        return None
+    tries = int(item.get(f"tries_{place.sequence}", {}).get("N", 1)) - 1
+    return Claimed(token, _last_sequence(item), tries=tries, unsure=tries > 0)
 
 
 def _forgotten(*, unsure: bool) -> str:

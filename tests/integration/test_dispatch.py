@@ -363,6 +363,7 @@ def test_the_lease_of_an_order_is_given_by_condition(dispatch: Dispatch) -> None
     assert claimed == Claimed("a", 0)
     assert order.claim(recovered, "b", NOW) == Wait()
     assert order.claim(down, "c", NOW) == Wait()
+    assert order.claim(down, "a", NOW) == claimed, "a request that was made again because its answer was lost"
     order.release(down, Claimed("somebody else", 0))
     assert order.claim(recovered, "b", NOW) == Wait()
     after_lease = NOW + timedelta(seconds=31)
