@@ -25,9 +25,11 @@ class DeliveryStack(EstateStack):
             self._deployer()
 
     def _repository(self) -> aws_ecr.Repository:
-        """Images are kept for 90 days. An image that a rule of a higher priority matches is never expired by a lower one, so what is
-        tagged `latest`, which is what runs, stays even when nobody deploys for a quarter.
-        """  # noqa: D205  (one thought)
+        """Images are kept for 90 days, and what runs for as long as it does.
+
+        An image that a rule of a higher priority matches is never expired by a lower one, so what is tagged `latest` stays even when nobody
+        deploys for a quarter.
+        """
         rules = [
             aws_ecr.LifecycleRule(rule_priority=1, tag_prefix_list=["latest"], max_image_count=1, description="what runs"),
             aws_ecr.LifecycleRule(rule_priority=2, tag_status=aws_ecr.TagStatus.ANY, max_image_age=Duration.days(KEPT_DAYS)),

@@ -98,7 +98,7 @@ def test_postgresql_may_be_away_for_two_minutes_while_an_outage_begins(stage: Al
     until(lambda: {stage.state_of(name) for name in ("failing", "steady")} == {"up"}, PATIENCE_S, 0.25)
     stage.database.stop()
     stage.site.down.add("/failing")
-    time.sleep(spell(120))
+    time.sleep(spell(120))  # the trouble itself: so long it is away
     stage.database.start()
     stage.wait_told("failing")
     stage.site.down.clear()

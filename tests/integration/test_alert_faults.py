@@ -189,7 +189,7 @@ class Trickling(socketserver.BaseRequestHandler):
         with suppress(ConnectionError):
             for byte in b"220 " + b"x" * 200:
                 self.request.sendall(bytes([byte]))
-                time.sleep(0.05)
+                time.sleep(0.05)  # the server is what is slow
 
 
 @contextmanager
