@@ -15,6 +15,8 @@ from cdk.stacks.network import NetworkStack
 
 STOP_TIMEOUT = Duration.seconds(60)
 METRICS_NAMESPACE = "UptimeMonitor"
+NAME_QUESTIONS_PER_S = "900"
+"""A worker has a network interface of its own, from which Amazon's name servers take 1,024 packets per second; the rest is for retries."""
 WEB_SECRETS = ("SECRET_KEY", "METRICS_TOKEN")
 """What only Django needs."""
 KEPT_FREE_MIB = 16
@@ -72,7 +74,9 @@ class Tasks(Construct):
 
     def _worker(self) -> aws_ecs.Ec2TaskDefinition:
         task = self._task("worker")
-        self._container(task, "worker", 1, port=METRICS_PORTS["worker"])
+        self._container(
+            task, "worker", 1, environment={"NAME_QUESTIONS_PER_S": NAME_QUESTIONS_PER_S}, port=METRICS_PORTS["worker"]
+        )
         self._may_judge(task)
         return task
 

@@ -109,6 +109,8 @@ class NameChannel:
 
     def _tick(self) -> None:
         self._timer = None
+        for fd in tuple(self._reading):  # this loop may have been held up: first the answers, and only then what is too late
+            self._process(fd, pycares.ARES_SOCKET_BAD)
         self._process(pycares.ARES_SOCKET_BAD, pycares.ARES_SOCKET_BAD)
         if self._open_questions and not self._closed:
             self._timer = self._loop.call_later(_TICK_S, self._tick)

@@ -71,16 +71,26 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
 
 
 class Resolver:
-    """Bound to the running event loop. `servers` (`address` or `address:port`) replace those of the system."""
+    """Bound to the running event loop. `servers` (`address` or `address:port`) replace those of the system.
 
-    def __init__(self, servers: Sequence[str] = (), *, hosts: HostsFile | None = None, cache_limit: int = LIMIT) -> None:
+    `questions_per_s` bounds what they are asked; 0 for no limit.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[str] = (),
+        *,
+        hosts: HostsFile | None = None,
+        cache_limit: int = LIMIT,
+        questions_per_s: int = 0,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._servers = tuple(servers)
         self._hosts = hosts or HostsFile()
         self._memory = NameMemory[Resolution](cache_limit)
         self._waiters: dict[str, list[asyncio.Future[Resolution | None]]] = {}
         self._asked_at: dict[str, float] = {}
-        self._queue = NameQueue(self._loop, self._take_off)
+        self._queue = NameQueue(self._loop, self._take_off, questions_per_s=questions_per_s)
         self._doubts: set[asyncio.Task[None]] = set()
         self._channel: NameChannel | None = None
         self._control: asyncio.Task[bool] | None = None

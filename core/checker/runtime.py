@@ -157,7 +157,8 @@ class Runtime:
         from core.adapters.resolver import Resolver  # noqa: PLC0415  (c-ares, likewise)
 
         settings = self.settings
-        return ProbeEngine(Resolver(settings.name_servers), private_targets=settings.private_targets, ca_file=settings.ca_file)
+        resolver = Resolver(settings.name_servers, questions_per_s=settings.name_questions_per_s)
+        return ProbeEngine(resolver, private_targets=settings.private_targets, ca_file=settings.ca_file)
 
     def _canaries(self) -> Aviary:
         from core.adapters.canary import open_canaries  # noqa: PLC0415  (libcurl, likewise)

@@ -20,6 +20,7 @@ class CheckerSettings:
 
     `ca_file` holds the authorities that websites are checked against (PEM), in place of those that ship with us.
     `tasks` says which tasks a worker loads: all, or those of websites, where it takes nothing but checks.
+    `name_questions_per_s` bounds what one process asks the name servers, 0 for no limit.
     `max_in_flight` bounds the probes of one process; `lag_limit_s` is how late the probe loop may run before failures that slowness
     can explain stop counting; `drain_s` is how long a stopping worker lets probes finish. `metrics_port` 0 means no metrics.
     Every `canary_ping_s` seconds our own `ping_url` is pinged; 0 for never.
@@ -34,6 +35,7 @@ class CheckerSettings:
     private_targets: bool
     vault_keys: tuple[str, ...]
     name_servers: tuple[str, ...]
+    name_questions_per_s: int
     ca_file: str | None
     canary_urls: tuple[str, ...]
     canary_names: tuple[str, ...]
@@ -68,6 +70,7 @@ class CheckerSettings:
             private_targets=env.boolean("PRIVATE_TARGETS", False),
             vault_keys=_vault_keys(env),
             name_servers=env.words("NAME_SERVERS"),
+            name_questions_per_s=env.integer("NAME_QUESTIONS_PER_S", 0, high=1_000_000),
             ca_file=_file(env.optional_text("CA_FILE")),
             canary_urls=_canary_urls(
                 env.words("CANARY_URLS", "http://www.gstatic.com/generate_204,http://detectportal.firefox.com/success.txt")
