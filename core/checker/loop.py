@@ -1,7 +1,8 @@
 """The probe loop: one thread with one uvloop event loop that starts every probe at its due time.
 
-Jobs wait in the agenda until they are due, then in line while `max_in_flight` probes run. A job that waited so long that its lease may end
-before its probe does is dropped: it will be claimed again, and nobody checks twice.
+Jobs wait in the agenda until they are due, then in line where many are for one host (`core.checker.lines`), then while `max_in_flight`
+probes run. A job that waited so long that its lease may end before its probe does is dropped: it will be claimed again, and nobody
+checks twice.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import uvloop
 
 from core.checker.agenda import CALM, Agenda
 from core.checker.canaries import Aviary, OwnTroubleWatch
+from core.checker.lines import STEP_S, HostLines, Waiting
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult
 from core.domain.website import excuse
@@ -79,11 +81,13 @@ class ProbeLoop:
         self._max_in_flight = max_in_flight
         self._lag_limit_s = lag_limit_s
         self._agenda = Agenda()
-        self._ready: deque[tuple[Job, float]] = deque()
+        self._lines = HostLines()
+        self._ready: deque[Waiting] = deque()
         self._running: dict[asyncio.Task[None], Job] = {}
         self._dropped = 0
         self._starting = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._step_alarm: asyncio.TimerHandle | None = None
         self._pulse_due = 0.0
         self._lagged_until = 0.0
         self._late_s = 0.0
@@ -157,9 +161,10 @@ class ProbeLoop:
             self._stopping.set_result(grace_s)
 
     async def _drain(self, grace_s: float) -> None:
-        if self._alarm:
-            self._alarm.cancel()
-        self._unstarted = [job for job, _ in (*self._ready, *self._agenda.take(float("inf")))]
+        for alarm in (self._alarm, self._step_alarm):
+            if alarm:
+                alarm.cancel()
+        self._unstarted = [job for job, _ in (*self._ready, *self._lines.clear(), *self._agenda.take(float("inf")))]
         self._ready.clear()
         if self._running:
             await asyncio.wait(list(self._running), timeout=grace_s)
@@ -185,7 +190,7 @@ class ProbeLoop:
             due = min(job.due_at.timestamp() + offset, now + LONGEST_WAIT_S)
             start_by = job.leased_until.timestamp() + offset - job.request.timeout_ms / 1000
             if due <= now:
-                self._ready.append((job, start_by))
+                self._line_up([(job, start_by)])
             else:
                 self._agenda.add(due, job, start_by, calm=calm and not job.failing)
         self._wake()
@@ -193,15 +198,31 @@ class ProbeLoop:
     def _hasten(self, website: UUID) -> None:
         hastened = self._agenda.take_out(website)
         if hastened and not self._stopping.done():
+            for job, _ in hastened:
+                self._lines.hurry(job)
             self._ready.extendleft(hastened)
             self._start_soon()
+
+    def _line_up(self, due: Sequence[Waiting]) -> None:
+        self._ready += [item for item in due if self._lines.enter(item)]
+        self._step_later()
+
+    def _step_later(self) -> None:
+        if self._lines and self._step_alarm is None:
+            self._step_alarm = self._loop.call_later(STEP_S, self._step)
+
+    def _step(self) -> None:
+        self._step_alarm = None
+        self._ready += self._lines.step()
+        self._step_later()
+        self._start_soon()
 
     def _wake(self) -> None:
         """Start what is due and set the alarm for what is due next."""
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None
-        self._ready += self._agenda.take(self._loop.time())
+        self._line_up(self._agenda.take(self._loop.time()))
         self._start_ready()
         next_at = self._agenda.next_at()
         if next_at is not None:
@@ -215,6 +236,7 @@ class ProbeLoop:
             job, start_by = self._ready.popleft()
             if self._loop.time() > start_by:
                 self._dropped += 1
+                self._leave(job)
                 continue
             task = self._loop.create_task(self._check(job))
             self._running[task] = job
@@ -230,7 +252,7 @@ class ProbeLoop:
             self._loop.call_soon(self._start_ready)
 
     def _signal_room(self) -> None:
-        if len(self._agenda) + len(self._ready) < BACKLOG:
+        if len(self._agenda) + len(self._lines) + len(self._ready) < BACKLOG:
             self._room.set()
         else:
             self._room.clear()
@@ -245,9 +267,13 @@ class ProbeLoop:
         self._watch.take(Finished(job, self._excused(result, began, late_before_s)), began)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
+        self._leave(self._running.pop(task))
         if self._ready:
             self._start_soon()
+
+    def _leave(self, job: Job) -> None:
+        if follower := self._lines.leave(job):
+            self._ready.append(follower)
 
     def _excused(self, result: ProbeResult, began: float, late_before_s: float) -> ProbeResult:
         """What failed while our own loop lagged, once for long or often for a little, may have failed because of it."""

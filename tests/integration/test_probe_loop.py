@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from core.checker.lines import OPEN_AT_ONCE
 from core.checker.loop import BACKLOG, Engine, ProbeLoop
 from core.domain.outcomes import Outcome, Reason
 from core.domain.probes import ProbeRequest, ProbeResult
@@ -22,12 +23,14 @@ from tests.waiting import until
 LEASE = UUID(int=9)
 
 
-def job(number: int = 1, *, due_in_s: float = 0.0, timeout_ms: int = 1000, lease_s: float = 30.0) -> Job:
+def job(number: int = 1, *, due_in_s: float = 0.0, timeout_ms: int = 1000, lease_s: float = 30.0, host: str = "") -> Job:
+    """Each is on a host of its own unless one is named."""
     now = datetime.now(UTC)
+    url = f"http://{host or f'x{number}'}/"
     return Job(
-        monitor=MonitorRef(number, UUID(int=number), UUID(int=0), "website", "shop", "http://x/"),
+        monitor=MonitorRef(number, UUID(int=number), UUID(int=0), "website", "shop", url),
         policy=Policy(60, 10, 3, 1),
-        request=ProbeRequest(number, "http://x/", "GET", timeout_ms, (range(200, 300),), True, 5, True),
+        request=ProbeRequest(number, url, "GET", timeout_ms, (range(200, 300),), True, 5, True),
         lease_id=LEASE,
         due_at=now + timedelta(seconds=due_in_s),
         leased_until=now + timedelta(seconds=lease_s),
@@ -211,3 +214,48 @@ def test_an_engine_that_cannot_start_is_told_to_the_starter() -> None:
     loop = ProbeLoop(refuse, lambda _: None, max_in_flight=1, lag_limit_s=1)
     with pytest.raises(RuntimeError, match="no certificates"):
         loop.start()
+
+
+@pytest.fixture
+def no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody in line begins before another has ended."""
+    monkeypatch.setattr("core.checker.loop.STEP_S", 600.0)
+
+
+@pytest.mark.usefixtures("no_steps")
+@pytest.mark.parametrize("due_in_s", [-120.0, 0.1], ids=["overdue", "due together"])
+def test_checks_of_one_host_never_all_begin_at_once(due_in_s: float) -> None:
+    engine = FakeEngine(delay_s=0.005)
+    with running(engine) as (loop, done):
+        assert loop.submit([job(n, due_in_s=due_in_s, host="shop") for n in range(40)], 1)
+        until(lambda: len(done) == 40)
+    assert engine.most_running == OPEN_AT_ONCE
+    assert [number for number, _ in engine.started] == list(range(40))
+
+
+def test_a_host_that_hangs_is_soon_found_to_hang_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.checker.loop.STEP_S", 0.01)
+    engine = FakeEngine(gate=threading.Event())
+    with running(engine) as (loop, _):
+        assert loop.submit([job(n, host="shop") for n in range(40)], 1)
+        until(lambda: engine.running == 40)
+
+
+@pytest.mark.usefixtures("no_steps")
+def test_a_line_of_one_host_is_handed_back_at_the_end_and_holds_no_other_host_up() -> None:
+    engine = FakeEngine(gate=threading.Event())
+    with running(engine) as (loop, _):
+        assert loop.submit([*(job(n, host="shop") for n in range(10)), job(99)], 1)
+        until(lambda: engine.running == OPEN_AT_ONCE + 1)
+        left = loop.stop(0.0)
+    assert [one.monitor.id for one in left] == list(range(OPEN_AT_ONCE, 10))
+
+
+@pytest.mark.usefixtures("no_steps")
+def test_who_came_too_late_to_begin_is_followed_like_who_has_ended() -> None:
+    gate = threading.Event()
+    with running(FakeEngine(gate=gate), max_in_flight=1) as (loop, done):
+        late = [job(n, timeout_ms=1000, lease_s=1.2, host="shop") for n in range(2, 2 + OPEN_AT_ONCE)]
+        assert loop.submit([job(1), *late, job(99, host="shop")], 1)
+        threading.Timer(0.4, gate.set).start()
+        until(lambda: [one.job.monitor.id for one in done] == [1, 99])
