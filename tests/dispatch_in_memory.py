@@ -27,7 +27,7 @@ from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Order, Pla
 from lambdas.alert_dispatch.posted import Posted
 from lambdas.alert_dispatch.posting import Poster
 from lambdas.alert_dispatch.receipts import Receipts
-from lambdas.alert_dispatch.targets import PAUSE, THRESHOLD, WINDOW, Look, Targets
+from lambdas.alert_dispatch.targets import PAUSE, REFUSALS_WITHIN, THRESHOLD, WINDOW, Look, Targets
 from lambdas.alert_dispatch.vault import Vault
 from lambdas.alert_dispatch.wiring import utc_now
 from tests.fakes import FakeEvents, FakeSqs
@@ -103,6 +103,8 @@ class MemoryTargets(Targets):
         self._full_at: dict[object, datetime] = {}
         self._timeouts: dict[tuple[UUID, int], tuple[int, datetime, datetime]] = {}
         """By target: timeouts, when they are forgotten, and until when the breaker is open."""
+        self._refused: dict[tuple[UUID, int], tuple[datetime, datetime]] = {}
+        """By target: since when, and when that is forgotten."""
         self._lock = Lock()
 
     def take(self, channel_id: UUID, version: int, limit: Limit, now: datetime) -> Look:
@@ -123,7 +125,17 @@ class MemoryTargets(Targets):
         """See `Targets.open_for_s`."""
         with self._lock:
             _, expiration, open_until = self._timeouts.get((channel_id, version), (0, now, now))
-            return max(int((open_until - now).total_seconds()), 0) if expiration > now else None
+            if expiration > now:
+                return max(int((open_until - now).total_seconds()), 0)
+            return 0 if (channel_id, version) in self._refused else None
+
+    def refused(self, channel_id: UUID, version: int, now: datetime) -> timedelta:
+        """See `Targets.refused`."""
+        with self._lock:
+            since, until = self._refused.get((channel_id, version), (now, now))
+            since = since if until > now else now
+            self._refused[channel_id, version] = (since, now + REFUSALS_WITHIN)
+            return now - since
 
     def timed_out(self, channel_id: UUID, version: int, now: datetime) -> None:
         """See `Targets.timed_out`."""
@@ -137,6 +149,7 @@ class MemoryTargets(Targets):
         """See `Targets.answered`."""
         with self._lock:
             self._timeouts.pop((channel_id, version), None)
+            self._refused.pop((channel_id, version), None)
 
 
 class MemoryPosted(Posted):

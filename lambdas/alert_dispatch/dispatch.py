@@ -15,10 +15,12 @@ from msgspec import structs
 
 from core.contracts.channels.config import ChannelConfig
 from core.contracts.channels.email import EmailConfig
+from core.contracts.channels.ntfy import NtfyConfig
+from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.events import AlertRequested, Detail
 from core.contracts.incident_links import GOOD_FOR, IncidentLink
 from lambdas.alert_dispatch import receipts
-from lambdas.alert_dispatch.errors import LONGEST_RETRY_AFTER_S, Later, Permanent, RateLimited, Transient
+from lambdas.alert_dispatch.errors import LONGEST_RETRY_AFTER_S, Later, Permanent, RateLimited, Refused, Transient
 from lambdas.alert_dispatch.limits import Limits
 from lambdas.alert_dispatch.message import Message, compose, may_be_acknowledged, verification_text
 from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded
@@ -33,6 +35,12 @@ logger = Logger(child=True)
 FIRST_TRY_TIMEOUT_S: Final = 5.0
 LATER_TRY_TIMEOUT_S: Final = 15.0
 IN_FLIGHT_DELAY_S: Final = 5
+REFUSED_FOR_GOOD: Final = timedelta(minutes=2)
+"""How long an address must have been refused until that is believed: a name server may be wrong for a moment. It is the fifth attempt."""
+
+HOST_OF_THEIRS: Final = (NtfyConfig, WebhookConfig)
+"""Where the user names the host. A host of a service is never at such an address, so that is trouble of ours, and may take its time."""
+
 LONGEST_WAIT_S: Final = 11 * 3600
 """SQS hides a message for 12 hours at most. One whose turn is later comes again in between, and keeps its turn."""
 
@@ -150,6 +158,8 @@ class Dispatcher:
         except Transient as error:
             with _trouble_logged():
                 self._learn(data, config, error)
+            if isinstance(error, Refused) and self._refused_for_good(data, config):
+                raise Permanent(str(error), disable_channel=True) from error
             raise
         if look.open_for_s is not None:
             with _trouble_logged():
@@ -181,6 +191,14 @@ class Dispatcher:
         if isinstance(error, RateLimited) and error.retry_after_s and limit:
             until = now + timedelta(seconds=min(error.retry_after_s, LONGEST_RETRY_AFTER_S))
             self.targets.hold(data.channel_id, data.config_version, limit, until, now)
+
+    def _refused_for_good(self, data: AlertRequested, config: ChannelConfig) -> bool:
+        if not isinstance(config, HOST_OF_THEIRS):
+            return False
+        refused_for = timedelta()
+        with _trouble_logged():
+            refused_for = self.targets.refused(data.channel_id, data.config_version, self.clock())
+        return refused_for >= REFUSED_FOR_GOOD
 
     def _acknowledge_link(self, data: AlertRequested) -> str:
         """Made for this message, because it names the channel; empty where there is nothing to acknowledge."""

@@ -30,6 +30,10 @@ class RateLimited(Transient):
     error_type: ClassVar[ErrorType] = "rate_limited"
 
 
+class Refused(Transient):
+    """The target is at an address that must not be connected to. For a while that may be the name server's doing."""
+
+
 class Permanent(Exception):
     """No further try can succeed. `disable_channel`: the target is gone, so no other message can succeed either."""
 

@@ -13,7 +13,7 @@ import certifi
 import httpcore
 
 from lambdas.alert_dispatch.connect import AddressRefused, Deadline, GuardedBackend, NameNotResolved
-from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
+from lambdas.alert_dispatch.errors import Permanent, RateLimited, Refused, Transient
 
 USER_AGENT: Final = "uptimemonitor/1 (+https://github.com/uptimemonitor/uptimemonitor)"
 LEAST_S: Final = 0.1
@@ -69,14 +69,14 @@ class Poster:
         answer other than 2xx as far as it comes: what is taken stays taken, and what is refused stays refused.
 
         Raises:
-            Permanent: the address must not be connected to.
+            Refused: the address must not be connected to.
             Transient: there was no answer.
         """
         sent = {"content-type": "application/json", "user-agent": USER_AGENT, **headers}
         try:
             return self._send(method, url, sent, body, timeout_s, read_body=read_body, read_errors=read_errors)
         except AddressRefused as error:
-            raise Permanent(f"the address was refused: {error}") from error
+            raise Refused(f"the address was refused: {error}") from error
         except NameNotResolved as error:
             raise Transient(str(error)) from error
         except httpcore.TimeoutException as error:

@@ -1,6 +1,6 @@
-"""What the dispatch table remembers of a target: how fast it was sent to, and whether it keeps timing out.
+"""What the dispatch table remembers of a target: how fast it was sent to, whether it times out, and since when its address is refused.
 
-Both are in one item for each channel version, so taking a token tells about the breaker too. It is kept by channel and not by host:
+All of it is in one item for each channel version, so taking a token tells about the breaker too. It is kept by channel and not by host:
 somebody else's slow endpoint on a shared host must never delay your messages. Windows are judged by us, because DynamoDB deletes expired
 items late.
 """
@@ -25,6 +25,9 @@ WINDOW: Final = timedelta(minutes=15)
 
 PAUSE: Final = timedelta(minutes=1)
 """How long an open breaker holds messages back; then one try decides whether it opens again."""
+
+REFUSALS_WITHIN: Final = timedelta(minutes=30)
+"""Refusals further apart than this are not one: more than there is between two attempts at a message."""
 
 KEPT: Final = timedelta(days=7)
 """How long an item is kept that nobody touches."""
@@ -82,12 +85,22 @@ class Targets:
             ExpressionAttributeValues={":until": {"N": str((now + PAUSE).timestamp())}},
         )
 
+    def refused(self, channel_id: UUID, version: int, now: datetime) -> timedelta:
+        """Note that its address was refused; for how long it has been now, without a message that was taken in between."""
+        item_id, values = _item_id(channel_id, version), {":now": _millis(now), ":until": _millis(now + REFUSALS_WITHIN)}
+        again = "refused_since = if_not_exists(refused_since, :now), refused_until = :until"
+        found = self._update(item_id, again, "attribute_not_exists(refused_until) OR refused_until > :now", values, now)
+        if found is None:
+            anew = "refused_since = :now, refused_until = :until"
+            found = self._update(item_id, anew, "refused_until <= :now", values, now)
+        return now - _at(found["refused_since"]["N"]) if found else timedelta()
+
     def answered(self, channel_id: UUID, version: int, now: datetime) -> None:
-        """The target answers again: forget its timeouts."""
+        """The target answers again: forget its timeouts and refusals."""
         self._client.update_item(
             TableName=self._table,
             Key=_key(_item_id(channel_id, version)),
-            UpdateExpression="SET expiration = :expiration REMOVE timeouts, timeouts_until, open_until",
+            UpdateExpression="SET expiration = :expiration REMOVE timeouts, timeouts_until, open_until, refused_since, refused_until",
             ExpressionAttributeValues={":expiration": _expiration(now)},
         )
 
@@ -153,8 +166,11 @@ class Targets:
 
 
 def _open_for_s(item: Mapping[str, Any], now: datetime) -> int | None:
-    if float(item.get("timeouts_until", {}).get("N", "0")) <= now.timestamp():
+    timed_out = float(item.get("timeouts_until", {}).get("N", "0")) > now.timestamp()
+    if not timed_out and "refused_until" not in item:
         return None
+    if not timed_out:
+        return 0
     return max(int(float(item.get("open_until", {}).get("N", "0")) - now.timestamp()), 0)
 
 

@@ -257,17 +257,6 @@ def test_redirects_are_not_followed(dispatch: Dispatch, hook: WebhookEndpoint) -
     assert "redirects are not followed" in receipt.error
 
 
-def test_a_refused_address_is_never_connected_to(aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch, hook: WebhookEndpoint) -> None:
-    with dispatch_environment(aws, monkeypatch) as dispatch:
-        monkeypatch.setenv("PRIVATE_TARGETS", "false")
-        assert dispatch.invoke(sqs_record(alert_request(webhook_channel(dispatch, hook)))) == []
-        [receipt] = dispatch.new_receipts()
-    assert hook.received == []
-    assert isinstance(receipt, events.AlertFailed)
-    assert (receipt.final, receipt.disable_channel) == (True, False)
-    assert "127.0.0.1 is not allowed" in receipt.error
-
-
 def test_a_version_that_is_not_in_the_vault_is_waited_for(dispatch: Dispatch, hook: WebhookEndpoint) -> None:
     channel = uuid4()
     record = queued(dispatch, alert_request(channel))

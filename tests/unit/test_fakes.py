@@ -8,7 +8,7 @@ import pytest
 
 from lambdas.alert_dispatch.limits import Limit
 from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Place, Superseded, Wait
-from lambdas.alert_dispatch.targets import PAUSE, THRESHOLD, WINDOW, Look
+from lambdas.alert_dispatch.targets import PAUSE, REFUSALS_WITHIN, THRESHOLD, WINDOW, Look
 from tests.dispatch_in_memory import MemoryOrder, MemoryTargets
 from tests.fakes import FakeEvents, FakeQueue, FakeSqs
 
@@ -163,3 +163,14 @@ def test_the_breaker_in_memory_opens_at_the_third_timeout_and_forgets() -> None:
     assert breaker.open_for_s(channel, 1, NOW + WINDOW + timedelta(seconds=1)) is None
     breaker.answered(channel, 1, NOW)
     assert breaker.open_for_s(channel, 1, NOW) is None
+
+
+def test_refusals_in_memory_add_up_until_they_are_long_ago_or_a_message_is_taken() -> None:
+    targets, channel, minute = MemoryTargets(), uuid4(), timedelta(minutes=1)
+    assert [targets.refused(channel, 1, NOW + n * minute) for n in range(3)] == [n * minute for n in range(3)]
+    assert targets.refused(channel, 2, NOW) == timedelta()
+    assert targets.open_for_s(channel, 1, NOW) == 0
+    targets.answered(channel, 1, NOW)
+    assert targets.open_for_s(channel, 1, NOW) is None
+    assert targets.refused(channel, 1, NOW + 5 * minute) == timedelta()
+    assert targets.refused(channel, 1, NOW + 6 * minute + REFUSALS_WITHIN) == timedelta()
