@@ -1,7 +1,8 @@
 """Somebody takes an incident on, or gives it back.
 
-Invariant: the incident's columns, the public event and the alert that tells the others are one transaction, under the lock of the
-monitor's row, so whoever decides meanwhile about a reminder sees either all of it or nothing.
+Invariant: the incident's columns, the public event, the alert that tells the others and, of what is given back, the time of the next
+reminder are one transaction, under the lock of the monitor's row, so whoever decides meanwhile about a reminder sees either all of it or
+nothing.
 """
 
 from datetime import datetime
@@ -13,8 +14,8 @@ from uuid_utils.compat import uuid7
 
 from core.adapters.database import Connection
 from core.adapters.store import acknowledgements as store
+from core.adapters.store import courses, outbox
 from core.adapters.store import incidents as incident_store
-from core.adapters.store import outbox
 from core.adapters.store.acknowledgements import OpenIncident
 from core.adapters.store.incidents import AlertRow
 from core.contracts import events
@@ -56,6 +57,7 @@ def take_back(connection: Connection, workspace_id: UUID, incident_id: UUID, now
         return []
     by = found.standing.acknowledged_by
     store.save(connection, incident_id, None, "")
+    courses.resume(connection, incident_id, now)
     event = events.IncidentUnacknowledged(monitor=found.monitor, incident=found.incident, was_acknowledged_by=by)
     return _follow(connection, found, event, "unacknowledged", taken_back_text(by), now=now)
 

@@ -1,7 +1,7 @@
 """Outages that last: whoever a later step of the route names is told, and those who know are reminded, until somebody takes it on.
 
 Invariant: what is to be told next is a row with its time, decided under the lock of the monitor's row by the route as it is then, in one
-transaction with the messages and the time after that. Whoever dies leaves the row due.
+transaction with the messages and the time after that. Whoever dies leaves the row due. Of an outage that somebody has taken on it waits.
 """
 
 from collections.abc import Collection
@@ -57,6 +57,7 @@ def _tell_more_of(connection: Connection, incident_id: UUID, now: datetime, rece
             return False
         if stored.over:
             store.end(connection, incident_id)
+        if stored.over or stored.taken_on:
             return False
         addressed = _decide(connection, monitor_id, incident_id, stored, now)
         request_messages(connection, addressed, now, receipt_timeout)

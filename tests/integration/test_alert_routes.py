@@ -121,7 +121,7 @@ EVERYBODY = {("down", "chat"), ("down", "pager"), ("down", "boss")}
 
 def test_every_statement_can_be_prepared(connection: psycopg.Connection) -> None:
     assert explain_all(connection, routes) == 7
-    assert explain_all(connection, courses) == 6
+    assert explain_all(connection, courses) == 7
 
 
 class TestChoice:
@@ -229,16 +229,50 @@ class TestSteps:
         assert desk.told(NOW + HOUR) == set()
         assert desk.steps_left() == 0
 
-    def test_an_acknowledgement_ends_it_as_well(self, desk: Desk, shop: MonitorRef) -> None:
+    def test_an_acknowledgement_silences_it_until_it_is_over(self, desk: Desk, shop: MonitorRef) -> None:
         desk.route((0, "chat"), (10, "pager"), repeat_s=60)
         desk.goes("down", shop, NOW)
         desk.told(NOW + SOON)
         assert desk.told(NOW + MINUTE + SOON) == {("reminder", "chat")}
         desk.change("UPDATE incident SET acknowledged_at = %s, acknowledged_by = 'Ann'", NOW + 2 * MINUTE)
         assert desk.told(NOW + HOUR) == set()
-        assert desk.steps_left() == 0
         desk.goes("up", shop, NOW + 2 * HOUR)
         assert desk.told(NOW + 2 * HOUR + SOON) == {("recovered", "chat")}
+        assert desk.steps_left() == 0
+
+    @pytest.mark.parametrize("due_meanwhile", [False, True], ids=["nothing was due", "both were due"])
+    def test_what_is_given_back_goes_on(self, desk: Desk, shop: MonitorRef, due_meanwhile: bool) -> None:
+        desk.route((0, "chat"), (20, "pager"), repeat_s=600)
+        desk.goes("down", shop, NOW)
+        desk.told(NOW + SOON)
+        [incident] = {request.incident.id for request in desk.requests()}
+        acknowledgements.acknowledge(desk.connection, desk.workspace, incident, "Ann", NOW + MINUTE)
+        desk.connection.commit()
+        assert desk.told(NOW + MINUTE + SOON) == {("acknowledged", "chat")}
+        back = NOW + (30 if due_meanwhile else 5) * MINUTE
+        assert desk.told(back) == set()
+        acknowledgements.take_back(desk.connection, desk.workspace, incident, back)
+        desk.connection.commit()
+        assert desk.told(back + SOON) == {("unacknowledged", "chat")} | ({("escalated", "pager")} if due_meanwhile else set())
+        assert desk.told(back + 9 * MINUTE) == set()
+        assert ("reminder", "chat") in desk.told(back + 10 * MINUTE + SOON)
+        assert ("escalated", "pager") in desk.told(NOW + 20 * MINUTE + SOON) or due_meanwhile
+
+    def test_a_reminder_that_waits_for_an_acknowledgement_is_silenced_by_it(
+        self, desk: Desk, shop: MonitorRef, pool: Pool
+    ) -> None:
+        """The sweep has seen that something is due, and somebody takes it on before it is told."""
+        desk.route((0, "chat"), repeat_s=600)
+        desk.goes("down", shop, NOW)
+        desk.told(NOW + SOON)
+        [incident] = {request.incident.id for request in desk.requests()}
+        with pool.connection() as connection, connection.transaction():
+            assert courses.due(connection, NOW + 11 * MINUTE, 10) == [incident]
+        acknowledgements.acknowledge(desk.connection, desk.workspace, incident, "Ann", NOW + 11 * MINUTE)
+        desk.connection.commit()
+        with pool.connection() as connection:
+            assert not escalation._tell_more_of(connection, incident, NOW + 11 * MINUTE, timedelta(minutes=5))
+        assert desk.steps_left() == 1, "it may be given back"
 
     def test_who_has_taken_it_on_is_told_to_those_who_know(self, desk: Desk, shop: MonitorRef) -> None:
         desk.route((0, "chat"), (10, "pager"))

@@ -20,7 +20,11 @@ BEGIN: Final = """
     ON CONFLICT (incident_id) DO NOTHING
 """
 
-DUE: Final = "SELECT incident_id FROM alert_step WHERE due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s"
+DUE: Final = """
+    SELECT s.incident_id FROM alert_step s JOIN incident i ON i.id = s.incident_id
+    WHERE s.due_at <= %(now)s AND (i.acknowledged_at IS NULL OR i.resolved_at IS NOT NULL)
+    ORDER BY s.due_at LIMIT %(limit)s
+"""
 
 LOCK_MONITOR: Final = """
     SELECT m.id FROM alert_step s JOIN incident i ON i.id = s.incident_id JOIN monitor m ON m.id = i.monitor_id
@@ -28,7 +32,7 @@ LOCK_MONITOR: Final = """
 """
 
 LOCK: Final = """
-    SELECT i.workspace_id, i.began_at, i.opened_at, i.resolved_at IS NOT NULL OR i.acknowledged_at IS NOT NULL,
+    SELECT i.workspace_id, i.began_at, i.opened_at, i.resolved_at IS NOT NULL, i.acknowledged_at IS NOT NULL,
            s.told_at, s.reminded_at, o.facts::text,
            ARRAY(SELECT DISTINCT d.channel_id FROM alert a JOIN delivery d ON d.alert_id = a.id
                  WHERE a.incident_id = i.id AND a.alert_type IN ('down', 'escalated')),
@@ -40,12 +44,14 @@ LOCK: Final = """
 
 MOVE: Final = "UPDATE alert_step SET due_at = %(due_at)s, reminded_at = %(reminded_at)s WHERE incident_id = %(incident_id)s"
 
+RESUME: Final = "UPDATE alert_step SET due_at = %(now)s, reminded_at = %(now)s WHERE incident_id = %(incident_id)s"
+
 END: Final = "DELETE FROM alert_step WHERE incident_id = %s"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCourse:
-    """A locked course of an outage. `over`: it has ended, or somebody has taken it on. `facts` are those of its first alert.
+    """A locked course of an outage. `over`: it has ended; `taken_on`: somebody has acknowledged it. `facts` are those of its first alert.
 
     `told` are the channels that were told; `sequence` is that of the latest message about it.
     """
@@ -54,6 +60,7 @@ class StoredCourse:
     began_at: datetime
     opened_at: datetime
     over: bool
+    taken_on: bool
     told_at: datetime
     reminded_at: datetime
     facts: AlertFacts
@@ -69,7 +76,7 @@ def begin(connection: Connection, due: Sequence[tuple[UUID, datetime]], now: dat
 
 
 def due(connection: Connection, now: datetime, limit: int) -> list[UUID]:
-    """The incidents of which somebody is to be told now, the longest due first."""
+    """The incidents of which somebody is to be told now, the longest due first; not those that somebody has taken on."""
     return [row[0] for row in connection.execute(DUE, {"now": now, "limit": limit}).fetchall()]
 
 
@@ -94,6 +101,11 @@ def lock(connection: Connection, incident_id: UUID, now: datetime, last: int) ->
 def move(connection: Connection, incident_id: UUID, due_at: datetime, reminded_at: datetime) -> None:
     """Somebody is told at another time."""
     connection.execute(MOVE, {"incident_id": incident_id, "due_at": due_at, "reminded_at": reminded_at})
+
+
+def resume(connection: Connection, incident_id: UUID, now: datetime) -> None:
+    """Nobody has it in hand any more: what is due by now is told, and those who know are reminded when that comes round again."""
+    connection.execute(RESUME, {"incident_id": incident_id, "now": now})
 
 
 def end(connection: Connection, incident_id: UUID) -> None:
