@@ -43,6 +43,17 @@ class FakeBus:
         ]
 
 
+class FakeKicks:
+    """The broker, as far as alerts are kicked."""
+
+    def __init__(self) -> None:
+        self.alerts: list[UUID] = []
+
+    def kick_alerts(self, alert_ids: Sequence[UUID]) -> None:
+        """Remember them."""
+        self.alerts += alert_ids
+
+
 @dataclass
 class FakeMessage:
     """A message of a FakeQueue."""

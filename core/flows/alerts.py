@@ -39,6 +39,14 @@ class Rerequested:
     given_up: tuple[Count, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What receipts changed. After the commit: count `counts` (`core.flows.alert_metrics.count`), and kick `alert_ids`, if any."""
+
+    counts: list[Count]
+    alert_ids: list[UUID]
+
+
 def relay_outbox(pool: Pool, bus: EventBus, limit: int = 100) -> int:
     """Publish waiting events, requests for messages first, `limit` in each transaction; returns how many the bus took.
 
@@ -115,7 +123,7 @@ def apply_receipts(
     receipts: Sequence[tuple[str, str | bytes]],
     now: datetime,
     receipt_timeout: timedelta = RECEIPT_TIMEOUT,
-) -> list[Count]:
+) -> Received:
     """Write receipts into their deliveries, in their order. One transaction; what is known already changes and counts nothing.
 
     Args:
@@ -123,9 +131,6 @@ def apply_receipts(
         receipts: the type (`AlertDelivered` or `AlertFailed`) and the `detail` as JSON of each event.
         now: when a channel counts as disabled.
         receipt_timeout: as for `route_alert`.
-
-    Returns:
-        What to count once it is committed (`core.flows.alert_metrics.count`).
 
     Raises:
         msgspec.DecodeError: one is not a receipt.
@@ -155,9 +160,9 @@ def apply_receipts(
         delivery_store.save_many(connection, list(changed.values()))
         if told_together:
             group_store.settle(connection, told_together)
-        for stored, reason in sorted(lost, key=lambda found: found[0].channel_id):
-            disable_channel(connection, stored.channel_id, stored.config_version, reason, now)
-    return counts
+        lost.sort(key=lambda found: found[0].channel_id)
+        notices = [disable_channel(connection, stored.channel_id, stored.config_version, reason, now) for stored, reason in lost]
+    return Received(counts, [uid for uid in notices if uid])
 
 
 def _after(

@@ -25,8 +25,8 @@ def disable_channel(
 ) -> UUID | None:
     """Disable a channel; the alert that says so. None: it is disabled already, or was edited since that version. The caller commits.
 
-    The alert goes to every other channel that is enabled; the sweep routes it within seconds. Where there is none, nobody of the workspace
-    can be told, so the operator is: by the log at once, and by a metric for as long as it lasts.
+    The alert goes to every other channel that is enabled: kick it after the commit, or the sweep routes it within seconds. Where there is
+    none, nobody of the workspace can be told, so the operator is: by the log at once, and by a metric for as long as it lasts.
     """
     disabled = store.disable_channel(connection, channel_id, config_version, reason, now)
     if disabled is None:

@@ -90,10 +90,11 @@ class PingHandler:
 
 
 class ReceiptHandler:
-    """Writes receipts into their deliveries."""
+    """Writes receipts into their deliveries. Where one ends a channel, the others are told at once."""
 
-    def __init__(self, pool: Pool, receipt_timeout: timedelta) -> None:
+    def __init__(self, pool: Pool, receipt_timeout: timedelta, tasks: AlertKicks) -> None:
         self._pool = pool
+        self._tasks = tasks
         self._receipt_timeout = receipt_timeout
 
     def __call__(self, messages: Sequence[Message]) -> None:
@@ -107,8 +108,10 @@ class ReceiptHandler:
         envelopes = [msgspec.json.decode(message.body, type=Envelope) for message in messages]
         receipts = [(envelope.detail_type, bytes(envelope.detail)) for envelope in envelopes]
         with self._pool.connection(CONNECTION_TIMEOUT_S) as connection:
-            counts = apply_receipts(connection, receipts, datetime.now(UTC), self._receipt_timeout)
-        for count in counts:
+            received = apply_receipts(connection, receipts, datetime.now(UTC), self._receipt_timeout)
+        if received.alert_ids:
+            self._tasks.kick_alerts(received.alert_ids)
+        for count in received.counts:
             alert_metrics.count(count)
 
 

@@ -48,7 +48,7 @@ def _consumers(settings: InboxSettings, stopping: threading.Event, pool: Any, ta
     names = Names(settings.uptime_env)
     client = sqs_client(settings.region)
     pings = PingHandler(pool, HeartbeatTable(names, settings.region), tasks, HeartbeatSeries())
-    receipts = ReceiptHandler(pool, settings.receipt_timeout)
+    receipts = ReceiptHandler(pool, settings.receipt_timeout, tasks)
     threads = []
     queues: list[tuple[str, Handler, float]] = [
         (names.pings_queue, pings, 0.0),

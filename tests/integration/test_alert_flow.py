@@ -99,7 +99,7 @@ def receipt(row: dict[str, Any], **changes: Any) -> tuple[str, str]:
 
 
 def apply(connection: psycopg.Connection, *receipts: tuple[str, str]) -> None:
-    for count in alerts.apply_receipts(connection, receipts, NOW):
+    for count in alerts.apply_receipts(connection, receipts, NOW).counts:
         alert_metrics.count(count)
 
 
@@ -271,7 +271,7 @@ def test_receipts_are_applied_once_and_counted(connection: psycopg.Connection, p
     assert done["finished_at"] == NOW + SECOND
     assert (sent.get(), failures.get(), retries.get()) == (before[0] + 1, before[1] + 1, before[2] + 1)
     late = receipt(row, error="too late", error_type="permanent", final=True, retry_at=None, disable_channel=True)
-    assert alerts.apply_receipts(connection, [late], NOW) == []
+    assert alerts.apply_receipts(connection, [late], NOW) == alerts.Received([], [])
     assert delivery(connection)["state"] == "delivered"
     assert connection.execute("SELECT disabled_at FROM channel").fetchone() == (None,)
 
@@ -312,7 +312,7 @@ def test_receipts_of_one_batch_are_one_transaction_in_their_order(
     with pytest.raises(ValueError, match="not a receipt"):
         alerts.apply_receipts(connection, [*batch, ("IncidentOpened", "{}")], NOW)
     assert delivery(connection)["attempts"] == 0, "a batch is written whole or not at all"
-    counts = alerts.apply_receipts(connection, batch, NOW)
+    counts = alerts.apply_receipts(connection, batch, NOW).counts
     assert [(count.sent, count.failed, count.retries) for count in counts] == [
         (None, "transient", 0),
         ("delivered", None, 0),
@@ -324,7 +324,7 @@ def test_receipts_of_one_batch_are_one_transaction_in_their_order(
 
 def test_receipts_of_nothing_and_of_nonsense(connection: psycopg.Connection) -> None:
     unknown = {"id": uuid4(), "generation": 1, "channel_id": uuid4()}
-    assert alerts.apply_receipts(connection, [receipt(unknown)], NOW) == []
+    assert alerts.apply_receipts(connection, [receipt(unknown)], NOW) == alerts.Received([], [])
     with pytest.raises(msgspec.DecodeError):
         alerts.apply_receipts(connection, [("AlertDelivered", "{}")], NOW)
     with pytest.raises(ValueError, match="not a receipt"):
@@ -366,7 +366,7 @@ def pump(dispatch: Dispatch, connection: psycopg.Connection, receipts: int) -> N
         for message in sqs.receive_message(QueueUrl=dispatch.aws.queue_urls["receipts"], WaitTimeSeconds=1).get("Messages", []):
             body = json.loads(message["Body"])
             receipt = body["detail-type"], json.dumps(body["detail"])
-            applied += len(alerts.apply_receipts(connection, [receipt], datetime.now(UTC)))
+            applied += len(alerts.apply_receipts(connection, [receipt], datetime.now(UTC)).counts)
             sqs.delete_message(QueueUrl=dispatch.aws.queue_urls["receipts"], ReceiptHandle=message["ReceiptHandle"])
 
 

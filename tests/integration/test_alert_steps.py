@@ -165,7 +165,7 @@ def test_between_any_two_effects_there_is_a_step(
             handle_alert(str(alert_id))
         dispatched(dispatch.aws)
         receipts = SqsQueue(sqs_client(REGION), dispatch.aws.names.receipts_queue)
-        Consumer(receipts, ReceiptHandler(runtime().pool, RECEIPT_TIMEOUT), threading.Event()).turn()
+        Consumer(receipts, ReceiptHandler(runtime().pool, RECEIPT_TIMEOUT, runtime().queue), threading.Event()).turn()
 
     way = (tmp_path / failpoints.TRACE).read_text().splitlines()
     assert [line for line in way if not line.startswith(EFFECT)] == [step.name for step in STEPS], "\n".join(way)

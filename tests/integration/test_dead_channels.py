@@ -17,8 +17,9 @@ from core.adapters.store.alerts import silent_workspaces
 from core.domain.mail_feedback import MailEvent, unreachable
 from core.flows import alerts, routing
 from core.flows.dead_channels import disable_channel
-from core.inbox.handlers import MailEventHandler
-from tests.fakes import FakeBus
+from core.flows.requests import RECEIPT_TIMEOUT
+from core.inbox.handlers import MailEventHandler, ReceiptHandler
+from tests.fakes import FakeBus, FakeKicks
 from tests.integration.test_alert_flow import NOW, SECOND, delivery, make_channel, outage, receipt
 from tests.integration.test_incidents import make_monitor
 
@@ -28,16 +29,6 @@ def pool(database_url: str) -> Iterator[Pool]:
     opened = open_pool(database_url, application="test", size=4)
     yield opened
     opened.close()
-
-
-class Kicked:
-    """The broker, as far as it is needed."""
-
-    def __init__(self) -> None:
-        self.alerts: list[UUID] = []
-
-    def kick_alerts(self, ids: list[UUID]) -> None:
-        self.alerts += ids
 
 
 def told(connection: psycopg.Connection) -> list[tuple[str, str]]:
@@ -61,14 +52,18 @@ def test_the_other_channels_are_told_that_one_is_gone(connection: psycopg.Connec
         "retry_at": None,
         "disable_channel": True,
     }
+    kicked = FakeKicks()
+    handle_receipts = ReceiptHandler(pool, RECEIPT_TIMEOUT, kicked)
+    detail_type, detail = receipt(row, **gone)
     for _ in range(2):
-        alerts.apply_receipts(connection, [receipt(row, **gone)], NOW)
-    [(text, _)] = told(connection)
+        handle_receipts([Message(json.dumps({"detail-type": detail_type, "detail": json.loads(detail)}), "r", "m")])
+    [(text, uid)] = told(connection)
+    assert list(map(str, kicked.alerts)) == [uid], "once, and not left for the sweep"
     assert text == (
         "Nothing is sent to the channel “c” (webhook) any more: the webhook answered 410 (2026-11-23 12:00 UTC). "
         "Correct it, or enable it again."
     )
-    alerts.sweep(pool, bus, NOW + 10 * SECOND)
+    alerts.sweep(pool, bus, datetime.now(UTC) + 10 * SECOND)
     [request] = [one for one in bus.requests() if one.alert_type == "channel_disabled"]
     assert (request.channel_id, request.channel_kind, request.text) == (other, "email", text)
 
@@ -158,9 +153,9 @@ def complaint(kind: str | None = "abuse") -> dict[str, Any]:
 
 
 def handle(pool: Pool, *found: dict[str, Any]) -> list[UUID]:
-    kicked = Kicked()
+    kicked = FakeKicks()
     messages = [Message(json.dumps(one), "r", "m") for one in found]
-    MailEventHandler(pool, kicked)(messages)  # type: ignore[arg-type]  # as far as it is needed
+    MailEventHandler(pool, kicked)(messages)
     return kicked.alerts
 
 

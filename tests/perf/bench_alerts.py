@@ -35,7 +35,7 @@ from core.inbox.handlers import ReceiptHandler
 from core.local.lambda_runner import LambdaRunner
 from lambdas.alert_dispatch.dispatch import FIRST_TRY_TIMEOUT_S
 from tests.dispatch_in_memory import MemoryWiring
-from tests.fakes import FakeEvents, FakeQueue, FakeSqs
+from tests.fakes import FakeEvents, FakeKicks, FakeQueue, FakeSqs
 from tests.fleet import Fleet
 from tests.perf.canned_aws import CannedAws, in_thread
 from tests.perf.machine import (
@@ -287,7 +287,7 @@ def _edge(queues: Mapping[str, FakeQueue], dsn: str) -> Iterator[MemoryWiring]:
     stopping = threading.Event()
     with open_pool(dsn, application="bench", size=2) as pool, patch.object(handler, "wiring", lambda: wiring):
         queue = SqsQueue(cast("SQSClient", sqs), NAMES.receipts_queue)
-        consumer = Consumer(queue, ReceiptHandler(pool, RECEIPT_TIMEOUT), stopping, rest_s=RECEIPTS_REST_S)
+        consumer = Consumer(queue, ReceiptHandler(pool, RECEIPT_TIMEOUT, FakeKicks()), stopping, rest_s=RECEIPTS_REST_S)
         threads = [
             threading.Thread(target=runner.run_until, args=(stopping,), name="runner"),
             threading.Thread(target=consumer.run, name="inbox"),
