@@ -1,5 +1,6 @@
 """Around every request: its log line and its metric, headers, and addresses without a trailing slash."""
 
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -19,6 +20,9 @@ type GetResponse = Callable[[HttpRequest], HttpResponse]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 QUIET_PREFIXES = ("/health/", "/metrics")
 """Asked every few seconds by machines: logged when they fail only."""
+_WITH_TOKEN = re.compile(r"((?:acknowledge|unsubscribe|verify)/+)[^/].*", re.IGNORECASE | re.DOTALL)
+"""Whoever has the address of such a page may do what it is for. Wherever it stands: a link that was copied badly holds the token, too."""
+
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 log = get_logger(__name__)
@@ -51,7 +55,7 @@ class RequestLog:
         log.info(
             "request.finished",
             method=method,
-            path=request.path,
+            path=shown(request.path),
             endpoint=endpoint_of(request),
             status_code=response.status_code,
             duration_ms=round(duration_ms, 2),
@@ -107,6 +111,18 @@ class TrailingSlash:
         if not request.path_info.endswith("/"):
             request.path_info += "/"
         return self._get_response(request)
+
+
+def shown(path: str) -> str:
+    """A path as it may stand in a log: without the token of a link that was sent to somebody."""
+    return _WITH_TOKEN.sub(r"\1…", path)
+
+
+def tracebacks_only(record: logging.LogRecord) -> bool:
+    """A filter for Django's own lines about requests: every answer has a line of ours already, so what they add is the traceback."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(shown(value) if isinstance(value, str) else value for value in record.args)
+    return record.exc_info is not None
 
 
 def endpoint_of(request: HttpRequest) -> str:

@@ -7,12 +7,12 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 from core import logs
+from core.api.middleware import tracebacks_only
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.api.settings")
 logs.configure("web", os.environ.get("LOG_LEVEL", "INFO"))
 
-# Every answer has its own line in the log already, with its status; Django adds the traceback where there is one.
-logging.getLogger("django.request").addFilter(lambda record: record.exc_info is not None)
+logging.getLogger("django.request").addFilter(tracebacks_only)
 logging.getLogger("botocore").setLevel("WARNING")
 
 application = get_wsgi_application()

@@ -1,5 +1,6 @@
 """What operators see: health, metrics, log lines, headers."""
 
+import logging
 import re
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ import structlog
 from django.conf import settings
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
+from django.urls import get_resolver
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +18,7 @@ from rest_framework.test import APIClient
 
 from core import metrics
 from core.api.health import selectors
+from core.api.middleware import shown, tracebacks_only
 from core.api.monitors.models import Heartbeat, HeartbeatState, Monitor, Website, WebsiteState
 from core.checker.website_series import WebsiteSeries
 from core.env import Secret
@@ -205,6 +208,32 @@ def test_each_request_has_one_line_with_the_fields_of_every_line(alice: Caller) 
     [line] = [line for line in lines if line["event"] == "request.finished"]
     assert (line["request_id"], line["user_id"], line["status_code"]) == ("from-the-caller-1", str(alice.user.id), 200)
     assert line["duration_ms"] > 0
+
+
+def test_no_token_of_a_link_stands_in_the_log(database: None) -> None:
+    routes = [str(one.pattern) for one in get_resolver().url_patterns if "token" in str(one.pattern)]
+    paths = [f"/{route.replace('<str:token>', 'S3CRET')}" for route in routes]
+    assert len(paths) == 3
+    badly_copied = ["/app//verify//S3CRET", "/unsubscribe/S3CRET/and%0Amore", "/Acknowledge/S3CRET>"]
+    with structlog.testing.capture_logs() as lines:
+        for path in [*paths, *badly_copied]:
+            APIClient().get(path)
+    seen = [line["path"] for line in lines if line["event"] == "request.finished"]
+    assert len(seen) == len(paths) + len(badly_copied)
+    assert all("S3CRET" not in path and path.endswith("/…") for path in seen), seen
+
+
+def test_django_s_own_lines_hold_no_token_either(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("test.django.request")
+    logger.addFilter(tracebacks_only)
+    logger.warning("%s: %s", "Not Found", "/verify/S3CRET/")
+    logger.error("%s: %s", "Internal Server Error", "/verify/S3CRET/", exc_info=LookupError())
+    assert [record.getMessage() for record in caplog.records] == ["Internal Server Error: /verify/…"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/incidents/1/acknowledge/", "/api/v1/channels/1/verify/", "/api/v1/websites/"])
+def test_other_paths_are_logged_as_they_are(path: str) -> None:
+    assert shown(path) == path
 
 
 def test_well_answers_to_machines_are_not_logged(database: None) -> None:
