@@ -217,7 +217,8 @@ class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
     has been requested. `incident` is absent for alerts that are not about one outage (`test`, `flapping`, `not_monitored`), `expiry` for
     those about anything but an end that comes near; where several websites share that end, `monitor` is absent. `group` is there for the
     type `group` only; its requests have the group's id as `order_key`, and each tells all of what the one before told. `output_of` is the
-    ping of the heartbeat `monitor` whose body, which does not travel, says why the job failed.
+    ping of the heartbeat `monitor` whose body, which does not travel, says why the job failed. `ends` are further order keys that a
+    recovery is the end of: those of what was told before the monitor flapped, and of that it did.
     """
 
     delivery_id: UUID
@@ -235,6 +236,7 @@ class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
     group: GroupFacts | None = None
     text: str = ""
     output_of: UUID | None = None
+    ends: list[UUID] = []
 
 
 class AlertDelivered(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,10 +5,12 @@ were told of it and to nobody else; an outage of which somebody is still to be t
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
+
+from msgspec import structs
 
 from core.adapters.database import Connection
 from core.adapters.store import alerts as alert_store
@@ -90,6 +92,7 @@ def address(connection: Connection, alerts: Sequence[StoredAlert], routes: Route
             told: Collection[UUID] = [alert.only_channel_id]
         elif alert.alert_type in FOLLOWING:
             told = heard.follow(alert) & set(enabled)
+            alert = _with_ends(connection, alert, heard.end(alert))  # noqa: PLW2901  (the alert as it is told)
         else:
             plan = rules.plan(routes.route(alert), enabled)
             plans.append((alert, plan))
@@ -117,19 +120,25 @@ def note_choice(connection: Connection, plans: Sequence[tuple[StoredAlert, Plan]
 
 @dataclass(slots=True)
 class _Heard:
-    """Who was told of what, by `_story`; alerts that are being addressed are added as they come."""
+    """Who was told of what, by `_story`; alerts that are being addressed are added as they come. `keys` are the order keys of that."""
 
     told: dict[UUID, set[UUID]]
+    keys: dict[UUID, set[UUID]]
 
     def tell(self, alert: StoredAlert, channels: Collection[UUID]) -> None:
         self.told.setdefault(_story(alert), set()).update(channels)
+        self.keys.setdefault(_story(alert), set()).add(alert.order_key)
 
     def follow(self, alert: StoredAlert) -> set[UUID]:
-        """Those who were told of what this follows upon; a recovery is the end of that."""
-        told = self.told.get(_story(alert), set())
-        if alert.alert_type == "recovered":
-            self.told.pop(_story(alert), None)
-        return told
+        """Those who were told of what this follows upon."""
+        return self.told.get(_story(alert), set())
+
+    def end(self, alert: StoredAlert) -> list[UUID]:
+        """A recovery is the end of all of it: of what, besides its own outage."""
+        if alert.alert_type != "recovered":
+            return []
+        self.told.pop(_story(alert), None)
+        return sorted(self.keys.pop(_story(alert), set()) - {alert.order_key})
 
 
 def _heard(connection: Connection, alerts: Sequence[StoredAlert]) -> _Heard:
@@ -137,9 +146,22 @@ def _heard(connection: Connection, alerts: Sequence[StoredAlert]) -> _Heard:
     outages = {_story(alert) for alert in following if alert.alert_type in OF_ONE_OUTAGE}
     monitors = {_story(alert) for alert in following if alert.incident_id} - outages
     gaps = {_story(alert) for alert in following if not alert.incident_id}
-    told = store.told(connection, monitors, [alert.id for alert in alerts]) if monitors else {}
+    told: dict[UUID, set[UUID]] = {}
+    keys: dict[UUID, set[UUID]] = {}
+    for one in store.told(connection, monitors, [alert.id for alert in alerts]) if monitors else ():
+        told.setdefault(one.monitor, set()).add(one.channel)
+        keys.setdefault(one.monitor, set()).add(one.order_key)
     told |= store.told_of_open_outages(connection, outages) if outages else {}
-    return _Heard(told | (store.told_of_gaps(connection, gaps) if gaps else {}))
+    return _Heard(told | (store.told_of_gaps(connection, gaps) if gaps else {}), keys)
+
+
+def _with_ends(connection: Connection, alert: StoredAlert, ends: list[UUID]) -> StoredAlert:
+    """Stored with it, because what is asked for again has to say the same."""
+    if not ends:
+        return alert
+    facts = structs.replace(alert.facts, ends=ends)
+    alert_store.note_ends(connection, alert.id, facts)
+    return replace(alert, facts=facts)
 
 
 def _story(alert: StoredAlert) -> UUID:

@@ -74,5 +74,6 @@ def request_event(delivery_id: UUID, generation: int, alert: StoredAlert, channe
         group=alert.facts.group,
         text=alert.facts.text,
         output_of=alert.facts.output_of,
+        ends=alert.facts.ends,
     )
     return OutboxEvent(events.AlertRequested.__name__, events.encode(metadata, request))

@@ -128,6 +128,19 @@ def test_what_is_acknowledged_here_is_acknowledged_there() -> None:
     assert "Ada looks after it" in alerted.calls[0].content["note"]
 
 
+def test_a_recovery_closes_what_was_opened_while_it_flapped() -> None:
+    incident, flapping, earlier = uuid4(), uuid4(), uuid4()
+    up = outgoing("recovered", order_key=incident, ends=[flapping, earlier])
+    with service(pagerduty) as paged, service(opsgenie) as alerted:
+        send_page(paged.url, up)
+        send_alert(alerted.url, up)
+    keys = [str(incident), str(flapping), str(earlier)]
+    assert [(call.content["event_action"], call.content["dedup_key"]) for call in paged.calls] == [
+        ("resolve", key) for key in keys
+    ]
+    assert [call.path for call in alerted.calls] == [f"/v2/alerts/{key}/close?identifierType=alias" for key in keys]
+
+
 @pytest.mark.parametrize("alert_type", ["escalated", "reminder"])
 def test_what_lasts_is_as_grave_as_its_beginning_and_belongs_to_its_page(alert_type: str) -> None:
     message = outgoing(alert_type)

@@ -313,6 +313,36 @@ class TestFlapping:
         world.goes("up", shop, NOW + 3 * HOUR)
         assert world.hears(NOW + 3 * HOUR + 3 * SECOND) == [("recovered", "shop")]
 
+    @pytest.mark.parametrize("changes", [6, 7, 11, 12])
+    @pytest.mark.parametrize("router_away", [False, True])
+    def test_every_page_that_was_opened_is_closed_in_the_end(self, world: World, changes: int, router_away: bool) -> None:
+        """And the end says the same when it is asked for again."""
+        shop, since = world.monitor(), NOW + HOUR
+        world.goes("down", shop, NOW)
+        world.goes("up", shop, NOW + MINUTE)
+        world.hears(NOW + 2 * MINUTE)
+        if router_away:
+            for number in range(changes):
+                world.goes("up" if number % 2 else "down", shop, since + number * MINUTE)
+            world.hears(since + changes * MINUTE)
+        else:
+            self.flap(world, shop, changes, since)
+        world.hears(since + changes * MINUTE + STABLE)
+        if changes % 2:
+            world.goes("up", shop, since + 2 * HOUR)
+            world.hears(since + 2 * HOUR + 3 * SECOND)
+        told = [request for request in world.bus.requests() if request.generation == 1]
+        first, *ends = [request for request in told if request.alert_type == "recovered"]
+        opened = {request.order_key for request in told if request.alert_type in {"down", "flapping"}}
+        closed = [key for request in (first, *ends) for key in (request.order_key, *request.ends)]
+        assert opened <= set(closed), "the last outage may be one that was not told by itself"
+        assert len(closed) == len(set(closed)), "each is closed once"
+        assert "flapping" in {request.alert_type for request in told}
+        assert (first.ends, bool(ends[-1].ends)) == ([], True)
+        alerts.sweep(world.pool, world.bus, since + 3 * HOUR)
+        again = [request for request in world.bus.requests() if request.generation > 1 and request.alert_id == ends[-1].alert_id]
+        assert [request.ends for request in again[:1]] == [ends[-1].ends]
+
     def test_changes_within_a_window_do_not_count(self, world: World) -> None:
         shop = world.monitor()
         window_id = world.window(NOW - HOUR, NOW + 20 * MINUTE)

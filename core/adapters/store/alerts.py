@@ -164,6 +164,11 @@ def save(connection: Connection, decided: Sequence[Saved]) -> None:
     )
 
 
+def note_ends(connection: Connection, alert_id: UUID, facts: AlertFacts) -> None:
+    """Write down what a recovery is the end of, as its messages say it."""
+    connection.execute("UPDATE alert SET facts = %s WHERE id = %s", (msgspec.json.encode(facts).decode(), alert_id))
+
+
 def note_cause(connection: Connection, incident_id: UUID, cause: UUID) -> None:
     """Remember which outage of the parent explains an incident; the first explanation stays."""
     connection.execute("UPDATE incident SET caused_by_id = %s WHERE id = %s AND caused_by_id IS NULL", (cause, incident_id))

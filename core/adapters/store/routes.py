@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -21,7 +21,7 @@ ENABLED: Final = """
 ASKED: Final = "SELECT m.uid, m.kind, m.tags, m.severity FROM monitor m WHERE m.uid = ANY(%s)"
 
 TOLD: Final = """
-    SELECT DISTINCT m.uid, d.channel_id
+    SELECT DISTINCT m.uid, d.channel_id, a.order_key
     FROM monitor m
     LEFT JOIN LATERAL (
         SELECT r.routed_at FROM alert r
@@ -85,6 +85,14 @@ class StoredQuietHours(msgspec.Struct, frozen=True):
     critical_too: bool
 
 
+class Told(NamedTuple):
+    """A channel was told something about a monitor (its public id), with this order key."""
+
+    monitor: UUID
+    channel: UUID
+    order_key: UUID
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What routes ask about a monitor."""
@@ -108,12 +116,12 @@ def asked(connection: Connection, monitors: Collection[UUID]) -> dict[UUID, Aske
     return {uid: Asked(kind, tags, Severity(severity)) for uid, kind, tags, severity in rows}
 
 
-def told(connection: Connection, monitors: Collection[UUID], besides: Collection[UUID]) -> dict[UUID, set[UUID]]:
+def told(connection: Connection, monitors: Collection[UUID], besides: Collection[UUID]) -> list[Told]:
     """The channels that were told, after the last recovery that was sent, that these monitors are down or flapping.
 
     `besides` are the alerts that are being routed, whose own time does not count.
     """
-    return _by_first(connection.execute(TOLD, {"monitors": list(monitors), "besides": list(besides)}).fetchall())
+    return [Told(*row) for row in connection.execute(TOLD, {"monitors": list(monitors), "besides": list(besides)}).fetchall()]
 
 
 def told_of_open_outages(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:

@@ -4,7 +4,7 @@ An alert's alias is the order key: that of the incident where there is one. Opsg
 """
 
 from typing import Any, Final
-from urllib.parse import quote
+from uuid import UUID
 
 import msgspec
 
@@ -48,16 +48,15 @@ class OpsgenieSender:
 def calls_of(outgoing: Outgoing, config: OpsgenieConfig) -> list[tuple[str, dict[str, Any]]]:
     """URL and content of the calls that an alert is."""
     data = outgoing.request.data
-    alias = quote(str(data.order_key), safe="")
 
-    def about(action: str) -> tuple[str, dict[str, Any]]:
-        return f"{config.url()}/{alias}/{action}?identifierType=alias", note(outgoing)
+    def about(action: str, key: UUID = data.order_key) -> tuple[str, dict[str, Any]]:
+        return f"{config.url()}/{key}/{action}?identifierType=alias", note(outgoing)
 
     create = (config.url(), alert(outgoing, config))
     if data.alert_type == "test":
         return [create, about("close")]
     if data.alert_type in CLOSING:
-        return [about("close")]
+        return [about("close"), *(about("close", key) for key in data.ends)]
     action = {"acknowledged": "acknowledge", "unacknowledged": "unacknowledge"}.get(data.alert_type)
     return [about(action) if action else create]
 

@@ -28,17 +28,23 @@ class PagerDutySender:
 
     def __call__(self, outgoing: Outgoing, config: PagerDutyConfig) -> None:
         """Send; see `Sender`."""
-        actions = actions_of(outgoing.request.data.alert_type)
-        for action in actions:
-            body = msgspec.json.encode(event(outgoing, config, action))
-            answer = self._poster.send(config.url(), body, {}, outgoing.timeout_s / len(actions), read_errors=True)
-            self._judge(answer)
+        sent = events_of(outgoing, config)
+        for one in sent:
+            body = msgspec.json.encode(one)
+            self._judge(self._poster.send(config.url(), body, {}, outgoing.timeout_s / len(sent), read_errors=True))
 
     def _judge(self, answer: Answer) -> None:
         """400 is the only documented final answer; where it is about the routing key, no event can succeed."""
         reason = reason_of(answer.body)
         about_the_key = "routing" in reason.lower() and "key" in reason.lower()
         judge_call(answer, self._poster.clock(), "PagerDuty", {BAD_REQUEST: about_the_key}, reason)
+
+
+def events_of(outgoing: Outgoing, config: PagerDutyConfig) -> list[dict[str, Any]]:
+    """The events of a message: a recovery resolves all that it is the end of, its own outage first."""
+    data = outgoing.request.data
+    own = [event(outgoing, config, action) for action in actions_of(data.alert_type)]
+    return [*own, *({**one, "dedup_key": str(key)} for one in own for key in data.ends)]
 
 
 def actions_of(alert_type: AlertType) -> tuple[str, ...]:
