@@ -167,12 +167,15 @@ class AlertPath:
         with self.pool.connection() as connection:
             alerts.apply_receipts(connection, [(event["detail-type"], json.dumps(event["detail"]))], self.now)
 
-    def settle(self, patience: timedelta = PATIENCE) -> None:
-        """Let everything take its course until every delivery has ended; fails where that takes longer than `patience`."""
+    def settle(self, patience: timedelta = PATIENCE, sweep: Callable[[], None] | None = None) -> None:
+        """Let everything take its course until every delivery has ended; fails where that takes longer than `patience`.
+
+        `sweep` is for whoever has to know of each.
+        """
         give_up = self.now + patience
         self.wait(STEP)  # beyond the grace that a task has before the sweep does its work
         while True:
-            self.sweep()
+            (sweep or self.sweep)()
             while self.dispatch() or self.take_receipts():
                 pass
             if self.is_settled():

@@ -1,16 +1,23 @@
 """Who must be told what about outages, said a second time and as simply as possible; the machinery is held to it in every history.
 
-It knows outages, mutes, acknowledgements and channels that are added; not routes, windows, dependencies and flapping.
+It knows outages, mutes, acknowledgements, channels that are added, and that few outages are told within an hour; not routes and what they
+ask for, windows, dependencies and flapping.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from core.flows.incidents import RECOVERY_SEQUENCE
 from core.flows.routing import ROUTING_GRACE
 
 type Channels = frozenset[UUID]
+
+HOUR: Final = timedelta(hours=1)
+OUTAGES_AN_HOUR: Final = 4
+TICK: Final = timedelta(microseconds=1)
+"""Between alerts that are decided together."""
 
 
 @dataclass
@@ -55,6 +62,8 @@ class Story:
     muted_until: datetime | None = None
     changes: list[Alert] = field(default_factory=list)
     notices: list[Alert] = field(default_factory=list)
+    outages_told_at: list[datetime] = field(default_factory=list)
+    told_at: datetime | None = None
 
     @property
     def is_down(self) -> bool:
@@ -64,6 +73,10 @@ class Story:
     def is_muted(self, now: datetime) -> bool:
         """Whether somebody asked for silence."""
         return self.muted_until is not None and now < self.muted_until
+
+    def last_word(self) -> dict[UUID, str]:
+        """What each channel has heard last of the monitor."""
+        return {channel: message for outage in self.outages for channel, message in outage.last_word().items()}
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -93,25 +106,35 @@ class Story:
     # --- what is decided --------------------------------------------------------------------------------------------
 
     def decide(self, now: datetime) -> None:
-        """About all changes, in their order. Of a muted outage the decision waits while it lasts."""
+        """About all changes, in their order. Of an outage that is kept back the decision waits while it lasts."""
         changes, self.changes = self.changes, []
-        for change in changes:
+        first = max(now, self.told_at + TICK) if self.told_at else now
+        for number, change in enumerate(changes):
             if change.message == "recovered":
-                self._end(change)
-            elif change.outage.is_over and (change.was_held or self.is_muted(now)):
+                self._end(change, first + number * TICK)
+            elif change.outage.is_over and (change.was_held or self._is_kept_back(now)):
                 continue
-            elif self.is_muted(now):
+            elif self._is_kept_back(now):
                 change.was_held = True
                 self.changes.append(change)
             else:
                 change.outage.know = frozenset(self.channels)
-                change.outage.told[change.place] = change.message, change.outage.know
+                self._tell(change, first + number * TICK)
+                self.outages_told_at.append(first + number * TICK)
 
-    def _end(self, change: Alert) -> None:
-        """Told at once, muted or not, to those who believe that it is down."""
+    def _is_kept_back(self, now: datetime) -> bool:
+        """Somebody asked for silence, or enough outages were told of late."""
+        return self.is_muted(now) or sum(now - HOUR < at for at in self.outages_told_at) >= OUTAGES_AN_HOUR
+
+    def _end(self, change: Alert, at: datetime) -> None:
+        """Told at once, whatever was asked for, to those who believe that it is down."""
         if change.outage.know:
-            change.outage.told[change.place] = change.message, change.outage.know
+            self._tell(change, at)
             change.outage.know = frozenset()
+
+    def _tell(self, change: Alert, at: datetime) -> None:
+        change.outage.told[change.place] = change.message, change.outage.know
+        self.told_at = at
 
     def say(self, notice: Alert) -> None:
         """Who has taken an outage on, to those who know of it; nobody needs it who was told of the end meanwhile."""

@@ -1,6 +1,8 @@
-"""alert_dispatch without DynamoDB: its order, targets, vault and idempotency records in memory, with the rules of the real ones."""
+"""alert_dispatch without DynamoDB: targets, vault and idempotency records in memory, with the rules of the real ones.
 
-from collections import Counter
+Its order is the real one, on a table in memory.
+"""
+
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -13,6 +15,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePersistenceLayer
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
+from botocore.exceptions import ClientError
 from cryptography.fernet import Fernet
 
 from core.contracts.channels.config import ChannelConfig
@@ -23,77 +26,39 @@ from lambdas.alert_dispatch.crowds import Crowds
 from lambdas.alert_dispatch.dispatch import Dispatcher
 from lambdas.alert_dispatch.errors import Transient
 from lambdas.alert_dispatch.limits import Limit, Limits, full_again_at, turn_at
-from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Order, Place, Superseded, Turn, Wait
+from lambdas.alert_dispatch.order import Order
 from lambdas.alert_dispatch.posted import Posted
 from lambdas.alert_dispatch.posting import Poster
 from lambdas.alert_dispatch.receipts import Receipts
 from lambdas.alert_dispatch.targets import PAUSE, REFUSALS_WITHIN, THRESHOLD, WINDOW, Look, Targets
 from lambdas.alert_dispatch.vault import Vault
 from lambdas.alert_dispatch.wiring import utc_now
+from tests.fake_dynamodb import Item, holds, updated
 from tests.fakes import FakeEvents, FakeSqs
 
 
-@dataclass
-class _Item:
-    sent: set[int] = field(default_factory=set)
-    token: str = ""
-    until: datetime | None = None
-    turns: dict[int, datetime] = field(default_factory=dict)
-    tries: Counter[int] = field(default_factory=Counter)
-    in_flight: int = 0
-
-
-class MemoryOrder(Order):
-    """See `Order`."""
+class DispatchTable:
+    """The dispatch table for `Order`. What an update changes, and on which condition, `tests.fake_dynamodb` knows."""
 
     def __init__(self) -> None:
-        self._items: dict[str, _Item] = {}
-        self._lock = Lock()
+        self._items: dict[str, Item] = {}
+        self._turn = Lock()
 
-    def claim(self, place: Place, token: str, now: datetime) -> Turn:
-        """See `Order.claim`."""
-        with self._lock:
-            item = self._items.setdefault(place.item_id, _Item())
-            last = max(item.sent, default=0)
-            if place.sequence in item.sent:
-                return AlreadySent()
-            if place.supersedable and last > place.sequence:
-                return Superseded(last)
-            if item.until and item.until >= now:
-                return Wait()
-            if place.supersedable and item.in_flight > place.sequence:
-                return Wait()
-            unsure = item.in_flight == place.sequence
-            item.token, item.until, item.in_flight = token, now + LEASE, place.sequence
-            item.tries[place.sequence] += 1
-            tries = item.tries[place.sequence] - 1
-            return Claimed(token, last, item.turns.pop(place.sequence, None), tries, unsure)
+    def update_item(self, **asked: Any) -> dict[str, Any]:
+        """UpdateItem with ReturnValues ALL_OLD, also where the condition does not hold."""
+        key = asked["Key"]["id"]["S"]
+        with self._turn:
+            before = self._items.get(key, {})
+            if not holds(asked, before):
+                error: Any = {"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}, "Item": before}
+                raise ClientError(error, "UpdateItem")
+            self._items[key] = updated(asked, before)
+        return {"Attributes": before}
 
-    def finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
-        """See `Order.finish`."""
-        with self._lock:
-            self._items[place.item_id].sent.add(place.sequence)
-            self._give_back(place, claimed)
 
-    def postpone(self, place: Place, claimed: Claimed, turn_at: datetime) -> None:
-        """See `Order.postpone`."""
-        with self._lock:
-            item = self._items[place.item_id]
-            if item.token == claimed.token:
-                item.turns[place.sequence] = turn_at
-                item.tries[place.sequence] -= 1
-            self._give_back(place, claimed, unsure=claimed.unsure)
-
-    def release(self, place: Place, claimed: Claimed, *, unsure: bool = False) -> None:
-        """See `Order.release`."""
-        with self._lock:
-            self._give_back(place, claimed, unsure=unsure)
-
-    def _give_back(self, place: Place, claimed: Claimed, *, unsure: bool = False) -> None:
-        item = self._items[place.item_id]
-        if item.token == claimed.token:
-            item.token, item.until = "", None
-            item.in_flight = item.in_flight if unsure else 0
+def memory_order() -> Order:
+    """Order on a table in memory."""
+    return Order(DispatchTable(), "dispatch")  # type: ignore[arg-type]  # the one call of the client that it makes
 
 
 class MemoryTargets(Targets):
@@ -224,4 +189,4 @@ class MemoryWiring:
         self.receipts = Receipts(self.events, self.names.bus)  # type: ignore[arg-type]  # the one call of the client that it makes
         self.queue_url = self.names.alerts_queue
         senders: dict[type, Any] = {WebhookConfig: WebhookSender(Poster(private_targets=True, clock=utc_now))}
-        self.dispatcher = Dispatcher(self.vault, MemoryOrder(), MemoryTargets(), Limits(), senders, utc_now, MemoryPosted())
+        self.dispatcher = Dispatcher(self.vault, memory_order(), MemoryTargets(), Limits(), senders, utc_now, MemoryPosted())

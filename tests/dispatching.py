@@ -101,7 +101,7 @@ def dispatch_environment(aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch, *, sm
 
 
 def alert_request(channel_id: UUID, **changes: Any) -> events.Detail[events.AlertRequested]:
-    """A request; `changes` replace fields of its data."""
+    """A request; `changes` replace fields of its data. Each incident is of a monitor of its own, unless they say another."""
     alert_type = changes.get("alert_type", "down")
     order_key = changes.get("order_key") or uuid4()
     data = events.AlertRequested(
@@ -115,7 +115,9 @@ def alert_request(channel_id: UUID, **changes: Any) -> events.Detail[events.Aler
             "channel_id": channel_id,
             "channel_kind": "webhook",
             "config_version": 1,
-            "monitor": events.MonitorFacts(id=uuid4(), kind="website", name="Shop", target="https://shop.example.com/"),
+            "monitor": events.MonitorFacts(
+                id=UUID(int=order_key.int ^ 1), kind="website", name="Shop", target="https://shop.example.com/"
+            ),
             "incident": events.IncidentFacts(id=order_key, reason="timeout", detail="", began_at=BEGAN, opened_at=BEGAN),
             **changes,
         }

@@ -1,16 +1,18 @@
-"""DynamoDB in memory, as the ping Lambda and the core use it: conditions, transactions that conflict, throttling.
+"""DynamoDB in memory, as the Lambdas and the core use it: conditions, transactions that conflict, throttling.
 
 It is faithful in what concurrency is made of: a single write is atomic and serialised with others of its item; a transaction holds its
 items, and whatever else writes one of them meanwhile is refused, as DynamoDB documents it ("TransactionConflict").
 """
 
+import operator
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,6 +27,15 @@ type Key = tuple[str, str]
 
 DEFAULTS: Final[Item] = {"config_version": {"N": "1"}}
 _TOKENS: Final = re.compile(r"\s*(AND|OR|NOT|<=|>=|<>|[=<>(),]|[#:]?\w+)")
+
+
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+}
 
 
 def refusal(code: str, reasons: list[str] | None = None, item: Mapping[str, Any] | None = None) -> AwsError:
@@ -66,9 +77,9 @@ class FakeDynamoDb:
             if key in self._held:
                 self.conflicts += 1
                 raise refusal("TransactionConflictException")
-            if not _holds(asked, self.item(key)):
+            if not holds(asked, self.item(key)):
                 raise refusal("ConditionalCheckFailedException", item=self.item(key))
-            after = self.put(key, _updated(asked, key, self.item(key)))
+            after = self.put(key, updated(asked, self.item(key) or _new(key)))
             return {"Attributes": dict(after)}
 
     def get_item(self, **asked: Any) -> dict[str, Any]:
@@ -86,7 +97,7 @@ class FakeDynamoDb:
         with self._holding(keys):
             time.sleep(0)
             with self._turn:
-                held = [_holds(part, self.item(key)) for key, (_, part) in zip(keys, actions, strict=True)]
+                held = [holds(part, self.item(key)) for key, (_, part) in zip(keys, actions, strict=True)]
                 if not all(held):
                     reasons = ["None" if fine else "ConditionalCheckFailed" for fine in held]
                     raise refusal("TransactionCanceledException", reasons)
@@ -113,7 +124,7 @@ class FakeDynamoDb:
             case "Put":
                 self.put(key, dict(part["Item"]))
             case "Update":
-                self.put(key, _updated(part, key, self.item(key)))
+                self.put(key, updated(part, self.item(key) or _new(key)))
             case "Delete":
                 self.drop(key)
             case _:
@@ -194,22 +205,36 @@ def _key(part: Mapping[str, Any]) -> Key:
     return part["pk"]["S"], part["sk"]["S"]
 
 
-def _updated(asked: Mapping[str, Any], key: Key, item: Item | None) -> Item:
-    """SET name = value, REMOVE name, ADD name number: what is used of update expressions."""
-    after: Item = dict(item or {"pk": {"S": key[0]}, "sk": {"S": key[1]}})
-    clauses = re.split(r"\b(SET|REMOVE|ADD)\b", asked["UpdateExpression"])[1:]
-    for verb, text in zip(clauses[::2], clauses[1::2], strict=True):
-        for part in text.split(","):
-            name, *rest = part.replace("=", " ").split()
-            name = _name(asked, name)
-            if verb == "REMOVE":
-                after.pop(name, None)
-            elif verb == "SET":
-                after[name] = _value(asked, rest[0])
-            else:
-                number = int(after.get(name, {"N": "0"})["N"]) + int(_value(asked, rest[0])["N"])
-                after[name] = {"N": str(number)}
+def _new(key: Key) -> Item:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def updated(asked: Mapping[str, Any], before: Item) -> Item:
+    """The item after SET name = value, REMOVE name, ADD name number or set: what is used of update expressions."""
+    after = dict(before)
+    for verb, name_of, operand in _clauses(asked["UpdateExpression"]):
+        name = _name(asked, name_of)
+        if verb == "REMOVE":
+            after.pop(name, None)
+        elif verb == "SET":
+            after[name] = _value(asked, operand)
+        else:
+            after[name] = _sum(after.get(name), _value(asked, operand))
     return after
+
+
+@cache
+def _clauses(text: str) -> Sequence[tuple[str, str, str]]:
+    """Verb, name and operand of each change."""
+    verbs = re.split(r"\b(SET|REMOVE|ADD)\b", text)[1:]
+    parts = [(verb, part) for verb, changes in zip(verbs[::2], verbs[1::2], strict=True) for part in changes.split(",")]
+    return [(verb, *(*part.replace("=", " ").split(), "")[:2]) for verb, part in parts]
+
+
+def _sum(before: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
+    if "NS" in more:
+        return {"NS": sorted({*(before or {"NS": []})["NS"], *more["NS"]}, key=int)}
+    return {"N": str(int((before or {"N": "0"})["N"]) + int(more["N"]))}
 
 
 def _name(asked: Mapping[str, Any], token: str) -> str:
@@ -221,15 +246,20 @@ def _value(asked: Mapping[str, Any], token: str) -> dict[str, Any]:
     return value
 
 
-def _holds(asked: Mapping[str, Any], item: Item | None) -> bool:
+def holds(asked: Mapping[str, Any], item: Item | None) -> bool:
     """Whether the condition of a part holds for the item as it is."""
     text = asked.get("ConditionExpression")
     if not text:
         return True
-    tokens = _TOKENS.findall(text)
+    tokens = list(_tokens(text))
     result = _either(tokens, asked, item or {})
     assert not tokens, f"not understood: {text!r} at {tokens}"
     return result
+
+
+@cache
+def _tokens(text: str) -> Sequence[str]:
+    return _TOKENS.findall(text)
 
 
 def _either(tokens: list[str], asked: Mapping[str, Any], item: Item) -> bool:
@@ -259,14 +289,15 @@ def _single(tokens: list[str], asked: Mapping[str, Any], item: Item) -> bool:
     if first in ("attribute_exists", "attribute_not_exists"):
         _, name, _ = tokens.pop(0), tokens.pop(0), tokens.pop(0)
         return (_name(asked, name) in item) is (first == "attribute_exists")
-    operator, wanted = tokens.pop(0), _value(asked, tokens.pop(0))
-    left, right = _number(item.get(_name(asked, first), {})), _number(wanted)
-    if operator == "=" and right is None:
-        return item.get(_name(asked, first)) == wanted
-    if left is None or right is None:
+    if first == "contains":
+        _, name, _, wanted, _ = (tokens.pop(0) for _ in range(5))
+        return _value(asked, wanted)["N"] in item.get(_name(asked, name), {"NS": []})["NS"]
+    how, right_of = tokens.pop(0), _value(asked, tokens.pop(0))
+    left, right = _comparable(item.get(_name(asked, first), {})), _comparable(right_of)
+    if left is None or right is None or type(left) is not type(right):
         return False  # a comparison with an attribute that is not there does not hold
-    return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right, "=": left == right}[operator]
+    return _OPERATORS[how](left, right)
 
 
-def _number(value: Mapping[str, Any]) -> float | None:
-    return float(value["N"]) if "N" in value else None
+def _comparable(value: Mapping[str, Any]) -> float | str | None:
+    return float(value["N"]) if "N" in value else value.get("S")

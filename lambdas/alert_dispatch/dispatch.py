@@ -22,9 +22,11 @@ from core.contracts.incident_links import GOOD_FOR, IncidentLink
 from lambdas.alert_dispatch import receipts
 from lambdas.alert_dispatch.errors import LONGEST_RETRY_AFTER_S, Later, Permanent, RateLimited, Refused, Transient
 from lambdas.alert_dispatch.limits import Limits
+from lambdas.alert_dispatch.looks import EARLIER
 from lambdas.alert_dispatch.message import Message, compose, may_be_acknowledged, verification_text
-from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded
+from lambdas.alert_dispatch.order import Order
 from lambdas.alert_dispatch.outputs import no_output
+from lambdas.alert_dispatch.places import AlreadySent, Claimed, Newer, Place, Superseded, place_of
 from lambdas.alert_dispatch.posted import Posted
 from lambdas.alert_dispatch.receipts import Receipt
 from lambdas.alert_dispatch.targets import Look, Targets
@@ -44,26 +46,26 @@ HOST_OF_THEIRS: Final = (NtfyConfig, WebhookConfig)
 LONGEST_WAIT_S: Final = 11 * 3600
 """SQS hides a message for 12 hours at most. One whose turn is later comes again in between, and keeps its turn."""
 
-SUPERSEDABLE: Final = frozenset({"down", "escalated", "reminder", "acknowledged", "unacknowledged", "group"})
-"""Messages about an outage that is under way: each later one, and the recovery above all, tells the whole story of it; as does a later
-message of a group. Every other notice says something that no later one repeats."""
-
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """What a channel sends: the request, its message, and how long the send may take in all.
 
-    `replaces` is the message that this one is to replace where the service can; empty for a new one.
+    `replaces` is the message that this one is to replace where the service can; empty for a new one. `newer`: it is about an outage that is
+    over, and what it says must not be taken for how the monitor is.
     """
 
     request: Detail[AlertRequested]
     message: Message
     timeout_s: float
     replaces: str = ""
+    newer: Newer | None = None
 
     @property
     def look_of(self) -> str:
-        """The type of alert that this looks like: a group like the worst of what it tells."""
+        """What this looks like: a type of alert, or an `EARLIER` outage; a group like the worst of what it tells."""
+        if self.newer:
+            return EARLIER
         group = self.request.data.group
         return self.request.data.alert_type if group is None else "down" if group.down else "recovered"
 
@@ -110,10 +112,10 @@ class Dispatcher:
 
         Raises:
             Transient: try again; nothing was sent.
-            Later: another message of the incident is in flight, or the target takes no more messages for now.
+            Later: another message about the monitor is in flight, or the target takes no more messages for now.
         """
         data = request.data
-        place = Place(data.order_key, data.channel_id, data.sequence, data.alert_type in SUPERSEDABLE)
+        place = place_of(data)
         turn = self.order.claim(place, str(uuid4()), self.clock())
         if isinstance(turn, Claimed):
             return self._send_in_turn(request, turn.tries + 1, place, turn)
@@ -121,10 +123,11 @@ class Dispatcher:
             return receipts.delivered(request, attempt=receives, now=self.clock())
         if isinstance(turn, Superseded):
             return receipts.delivered(request, attempt=receives, now=self.clock(), superseded_by=turn.by)
-        raise Later("another message of this incident is in flight", IN_FLIGHT_DELAY_S)
+        raise Later("another message about this is in flight", IN_FLIGHT_DELAY_S)
 
     def _send_in_turn(self, request: Detail[AlertRequested], attempt: int, place: Place, claimed: Claimed) -> Receipt:
         started = time.monotonic()
+        was_unsure = place.sequence in claimed.doubtful
         try:
             self._send(request, attempt, claimed)
         except Permanent as error:
@@ -135,10 +138,10 @@ class Dispatcher:
             raise
         except Transient as error:
             error.attempt = attempt
-            self.order.release(place, claimed, unsure=claimed.unsure or error.timed_out)
+            self.order.release(place, claimed, unsure=was_unsure or error.timed_out)
             raise
         except BaseException:
-            self.order.release(place, claimed, unsure=claimed.unsure)
+            self.order.release(place, claimed, unsure=was_unsure)
             raise
         took_ms = int((time.monotonic() - started) * 1000)
         self.order.finish(place, claimed, self.clock())
@@ -153,8 +156,8 @@ class Dispatcher:
             raise Transient("not tried: the target timed out several times", retry_after_s=look.open_for_s)
         timeout_s = FIRST_TRY_TIMEOUT_S if attempt == 1 else LATER_TRY_TIMEOUT_S
         try:
-            message = compose(self._complete(data, config), self.public_url, self._acknowledge_link(data), self._output(data))
-            message_id = send(Outgoing(request, message, timeout_s, self._replaced(data)), config)
+            message = self._compose(data, config, claimed.newer)
+            message_id = send(Outgoing(request, message, timeout_s, self._replaced(data), claimed.newer), config)
         except Transient as error:
             with _trouble_logged():
                 self._learn(data, config, error)
@@ -199,6 +202,10 @@ class Dispatcher:
         with _trouble_logged():
             refused_for = self.targets.refused(data.channel_id, data.config_version, self.clock())
         return refused_for >= REFUSED_FOR_GOOD
+
+    def _compose(self, data: AlertRequested, config: ChannelConfig, newer: Newer | None) -> Message:
+        acknowledge = "" if newer else self._acknowledge_link(data)
+        return compose(self._complete(data, config), self.public_url, acknowledge, self._output(data), newer)
 
     def _acknowledge_link(self, data: AlertRequested) -> str:
         """Made for this message, because it names the channel; empty where there is nothing to acknowledge."""

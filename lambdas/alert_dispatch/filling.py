@@ -44,6 +44,8 @@ def values(outgoing: Outgoing) -> dict[str, Any]:
         found["incident.why"] = reason_in_words(incident.reason)
         if incident.resolved_at:
             found["incident.duration_s"] = max(int((incident.resolved_at - incident.began_at).total_seconds()), 0)
+    if newer := outgoing.newer:
+        found.update({"newer.began_at": newer.began_at, "newer.ended_at": newer.ended_at})
     return {name: msgspec.to_builtins(value) for name, value in found.items()}
 
 

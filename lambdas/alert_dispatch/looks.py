@@ -21,6 +21,9 @@ _YELLOW: Final = Look("🟡", 0xF9AB00, "yellow_circle", "warning")
 _BLUE: Final = Look("🔵", 0x1A73E8, "large_blue_circle", "accent")
 _WHITE: Final = Look("⚪", 0x80868B, "white_circle", "emphasis")
 
+EARLIER: Final = "earlier"
+"""What is told of an outage after a later one was: neither down nor up."""
+
 LOOKS: Final = {
     "down": _RED,
     "escalated": _RED,
@@ -39,9 +42,10 @@ LOOKS: Final = {
     "channel_disabled": _ORANGE,
     "verification": _BLUE,
     "test": _BLUE,
+    EARLIER: _WHITE,
 }
 
 
 def look(alert_type: str) -> Look:
-    """The look of a type; one that is newer than this looks like news."""
+    """The look of a type of alert, or of an `EARLIER` outage; a type that is newer than this looks like news."""
     return LOOKS.get(alert_type, _BLUE)

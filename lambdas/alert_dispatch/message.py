@@ -11,6 +11,7 @@ from typing import Final
 
 from core.contracts.events import AlertRequested, ExpiryFacts, GroupFacts, GroupLine, IncidentFacts, MonitorFacts
 from lambdas.alert_dispatch.listing import listing
+from lambdas.alert_dispatch.places import Newer
 
 SUBJECT_LIMIT: Final = 200
 ROOM_OF_A_MAIL: Final = 20_000
@@ -113,12 +114,15 @@ def may_be_acknowledged(request: AlertRequested) -> bool:
     return bool(incident and incident.resolved_at is None and incident.acknowledged_at is None)
 
 
-def compose(request: AlertRequested, public_url: str = "", acknowledge: str = "", output: str = "") -> Message:
-    """The message of a request.
+def compose(
+    request: AlertRequested, public_url: str = "", acknowledge: str = "", output: str = "", newer: Newer | None = None
+) -> Message:
+    """The message of a request; about an outage that is over, if there is a `newer` one.
 
     `public_url` says which installation speaks, `acknowledge` is a page of it, `output` the end of what the job said; each may be empty.
     """
-    story = _story(request)
+    earlier = _earlier(request.monitor, request.incident, request.text, newer) if newer else None
+    story = earlier or _story(request)
     return Message(
         subject=one_line(story.subject)[:SUBJECT_LIMIT],
         text=_text(story, public_url, acknowledge, output),
@@ -173,6 +177,23 @@ def _recovered(monitor: MonitorFacts, incident: IncidentFacts, text: str) -> _St
         *_handled(incident),
     )
     return _Story(f"UP: {monitor.name} - was down {length}", f"{monitor.name} {again}. It was down for {length}.", facts, text)
+
+
+def _earlier(monitor: MonitorFacts | None, incident: IncidentFacts | None, text: str, newer: Newer) -> _Story | None:
+    """An outage of which people hear after a later one: told as what it was, and what came of the monitor since."""
+    if monitor is None or incident is None:
+        return None
+    until, why = incident.resolved_at, reason_in_words(incident.reason).rstrip(".")
+    what, told = f"EARLIER OUTAGE: {monitor.name}", f"{monitor.name} was down"
+    facts = (*_what_and_why(monitor, incident), ("Since", moment(incident.began_at)))
+    since = f"It went down again at {moment(newer.began_at)}"
+    closing = f"{since} and came back at {moment(newer.ended_at)}." if newer.ended_at else f"{since}."
+    closing = f"This comes late. {closing} {text}".rstrip()
+    if until is None:
+        return _Story(f"{what} - {why}", f"{told} before.", (*facts, *_handled(incident)), closing)
+    length = duration(until - incident.began_at)
+    facts = (*facts, ("Until", moment(until)), ("For", length), *_handled(incident))
+    return _Story(f"{what} - was down {length}", f"{told} for {length}, until {moment(until)}.", facts, closing)
 
 
 def _taken_on(monitor: MonitorFacts, incident: IncidentFacts, text: str) -> _Story:

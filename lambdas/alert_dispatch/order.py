@@ -1,24 +1,33 @@
-"""The order of messages about one incident on one channel, and the memory of what was sent, in the dispatch table.
+"""The order of messages on one channel, and the memory of what was sent, in the dispatch table. What an item says is in `places`.
 
-One item for each (order key, channel): `last_sequence` is the highest sequence that was sent, `sent` all of them, and `in_flight_*`
-a short lease that is taken before a message is sent. A sender that dies keeps the others waiting until its lease ends. Its
-`in_flight_sequence` outlives the lease: that message may have arrived, so an earlier one whose story it tells waits until it is settled.
-`turn_<sequence>` is when a message may be sent that found no token in its target's bucket, and `tries_<sequence>` how often it was tried:
-a queue counts what came only to wait as well.
+A short lease is taken before a message is sent: one message of a story is under way at a time. A sender that dies keeps the others waiting
+until its lease ends. Its place stays among those that may have arrived: an earlier message whose story it tells waits until it is settled.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.alert_dispatch.places import (
+    Claimed,
+    Outage,
+    Place,
+    Turn,
+    claim_made_before,
+    claim_of,
+    is_late,
+    is_sent,
+    millis,
+    numbers,
+    refused,
+)
+from lambdas.alert_dispatch.updates import Update
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 logger = Logger(child=True)
 
@@ -26,56 +35,6 @@ LEASE: Final = timedelta(seconds=30)
 """Longer than any send may take."""
 
 KEPT: Final = timedelta(days=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message stands. `supersedable`: a later message tells its story as well, so it is not sent after that one."""
-
-    order_key: UUID
-    channel_id: UUID
-    sequence: int
-    supersedable: bool
-
-    @property
-    def item_id(self) -> str:
-        """Key of the item in the dispatch table."""
-        return f"order#{self.order_key}#{self.channel_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """Ours to send, until the lease ends. `last_sequence` is the highest that was sent before.
-
-    `turn_at` is the time that was kept for this message, if it had to wait for one; `tries` how often it was tried before. `unsure`: one of
-    those tries may have arrived.
-    """
-
-    token: str
-    last_sequence: int
-    turn_at: datetime | None = None
-    tries: int = 0
-    unsure: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AlreadySent:
-    """This very message was sent by an attempt whose receipt may have been lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Superseded:
-    """A later message has told the story."""
-
-    by: int
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Another message is in flight."""
-
-
-type Turn = Claimed | AlreadySent | Superseded | Wait
 
 
 class Order:
@@ -90,42 +49,12 @@ class Order:
 
         With the lease goes the turn that was kept for it: whoever claims uses it, or keeps it again with `postpone`.
         """
-        if place.supersedable:
-            known = "last_sequence < :sequence"
-            settled = "(attribute_not_exists(in_flight_sequence) OR in_flight_sequence <= :sequence) AND "
-        else:
-            known, settled = "NOT contains(sent, :sequence)", ""
-        try:
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key={"id": {"S": place.item_id}},
-                UpdateExpression="SET in_flight_sequence = :sequence, in_flight_until = :until, in_flight_token = :token, "
-                "expiration = :expiration REMOVE #turn ADD #tries :one",
-                ExpressionAttributeNames={"#turn": f"turn_{place.sequence}", "#tries": f"tries_{place.sequence}"},
-                ConditionExpression=f"{settled}(attribute_not_exists(in_flight_until) OR in_flight_until < :now) "
-                f"AND (attribute_not_exists(last_sequence) OR {known})",
-                ExpressionAttributeValues={
-                    ":sequence": {"N": str(place.sequence)},
-                    ":until": {"N": _millis(now + LEASE)},
-                    ":token": {"S": token},
-                    ":now": {"N": _millis(now)},
-                    ":one": {"N": "1"},
-                    ":expiration": {"N": str(int((now + KEPT).timestamp()))},
-                },
-                ReturnValues="ALL_OLD",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            item = _refused_item(error)
-            return _taken_before(item, place, token) or turn_of(item, place)
-        before = answer.get("Attributes", {})
-        return Claimed(
-            token,
-            _last_sequence(before),
-            _turn_at(before, place),
-            tries=int(before.get(f"tries_{place.sequence}", {}).get("N", 0)),
-            unsure=before.get("in_flight_sequence", {}).get("N") == str(place.sequence),
-        )
+        before, taken = self._update(place, _claim(place, token, now))
+        if not taken and is_late(before, place) and not claim_made_before(before, place, token, now):
+            before, taken = self._update(place, _claim(place, token, now, late=True))
+        if taken:
+            return claim_of(before, place, token, now)
+        return claim_made_before(before, place, token, now) or refused(before, place)
 
     def finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
         """Remember that the message was sent and give the lease back; also where the lease was lost meanwhile.
@@ -138,90 +67,139 @@ class Order:
             logger.warning("order.finish_failed", extra={"item": place.item_id, "sequence": place.sequence, "error": str(error)})
 
     def _finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
-        sent: dict[str, AttributeValueTypeDef] = {
-            ":sent": {"NS": [str(place.sequence)]},
-            ":expiration": {"N": str(int((now + KEPT).timestamp()))},
-        }
-        key = {"id": {"S": place.item_id}}
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=key,
-                UpdateExpression="ADD sent :sent SET last_sequence = :last, expiration = :expiration "
-                "REMOVE in_flight_sequence, in_flight_until, in_flight_token",
-                ConditionExpression="in_flight_token = :token",
-                ExpressionAttributeValues={
-                    **sent,
-                    ":last": {"N": str(max(place.sequence, claimed.last_sequence))},
-                    ":token": {"S": claimed.token},
-                },
-            )
-        except ClientError as error:
-            _refused_item(error)
+        highest = max(place.sequence, claimed.last_sequence)
+        update = _lease_back(claimed)
+        _note_sent(update, place, now)
+        update.set(f"last#{place.key}", {"N": str(highest)})
+        _note_doubtful(update, place, {other for other in claimed.doubtful if other > highest})
+        update.remove(f"tries#{place.key}#{place.sequence}", *claimed.stale)
+        before, done = self._update(place, update)
+        if not (done or is_sent(before, place)):
             logger.warning("order.lease_lost", extra={"item": place.item_id, "sequence": place.sequence})
-            self._client.update_item(
-                TableName=self._table,
-                Key=key,
-                UpdateExpression="ADD sent :sent SET expiration = :expiration",
-                ExpressionAttributeValues=sent,
-            )
+            self._finish_without_lease(place, now)
+
+    def _finish_without_lease(self, place: Place, now: datetime) -> None:
+        update = Update()
+        _note_sent(update, place, now)
+        update.set(f"last#{place.key}", {"N": str(place.sequence)})
+        update.only_if(_below(update, f"last#{place.key}", place.sequence))
+        if not self._update(place, update)[1]:
+            update = Update()
+            _note_sent(update, place, now)
+            self._update(place, update)
 
     def postpone(self, place: Place, claimed: Claimed, turn_at: datetime) -> None:
         """Give the lease back untried, and keep a turn for the message. Where that fails it takes another turn when it comes again."""
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key={"id": {"S": place.item_id}},
-                UpdateExpression=f"SET #turn = :turn ADD #tries :less REMOVE {_forgotten(unsure=claimed.unsure)}",
-                ConditionExpression="in_flight_token = :token",
-                ExpressionAttributeNames={"#turn": f"turn_{place.sequence}", "#tries": f"tries_{place.sequence}"},
-                ExpressionAttributeValues={
-                    ":token": {"S": claimed.token},
-                    ":turn": {"N": _millis(turn_at)},
-                    ":less": {"N": "-1"},
-                },
-            )
-        except (BotoCoreError, ClientError) as error:
-            logger.warning("order.postpone_failed", extra={"item": place.item_id, "error": str(error)})
+        update = _lease_back(claimed)
+        update.set(f"turn#{place.key}#{place.sequence}", {"N": millis(turn_at)})
+        update.add(f"tries#{place.key}#{place.sequence}", {"N": "-1"})
+        _note_doubtful(update, place, claimed.doubtful)
+        self._give_back(place, update, "order.postpone_failed")
 
     def release(self, place: Place, claimed: Claimed, *, unsure: bool = False) -> None:
         """Give the lease back unsent, or `unsure` whether it was. Trouble is logged only: the lease ends by itself."""
+        update = _lease_back(claimed)
+        this = {place.sequence}
+        _note_doubtful(update, place, claimed.doubtful | this if unsure else claimed.doubtful - this)
+        self._give_back(place, update, "order.release_failed")
+
+    def _give_back(self, place: Place, update: Update, failed: str) -> None:
         try:
-            self._client.update_item(
+            _, done = self._update(place, update)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning(failed, extra={"item": place.item_id, "error": str(error)})
+        else:
+            if not done:
+                logger.warning(failed, extra={"item": place.item_id, "error": "the lease was lost"})
+
+    def _update(self, place: Place, update: Update) -> tuple[Mapping[str, Any], bool]:
+        """The item as it was, and whether its condition held and it was changed."""
+        try:
+            answer = self._client.update_item(
                 TableName=self._table,
                 Key={"id": {"S": place.item_id}},
-                UpdateExpression=f"REMOVE {_forgotten(unsure=unsure)}",
-                ConditionExpression="in_flight_token = :token",
-                ExpressionAttributeValues={":token": {"S": claimed.token}},
+                ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **update.arguments(),
             )
-        except (BotoCoreError, ClientError) as error:
-            logger.warning("order.release_failed", extra={"item": place.item_id, "error": str(error)})
+        except ClientError as error:
+            return _refused_item(error), False
+        return answer.get("Attributes", {}), True
 
 
-def turn_of(item: Mapping[str, Any], place: Place) -> Turn:
-    """Why a claim was refused, from the item as it was."""
-    if str(place.sequence) in item.get("sent", {}).get("NS", []):
-        return AlreadySent()
-    last = _last_sequence(item)
-    if place.supersedable and last > place.sequence:
-        return Superseded(last)
-    return Wait()
+def _claim(place: Place, token: str, now: datetime, *, late: bool = False) -> Update:
+    """Take the lease. News of a monitor's latest outage and a message that comes `late` are two conditions on one item, tried in turn."""
+    update = Update()
+    update.set("in_flight_until", {"N": millis(now + LEASE)})
+    update.set("in_flight_token", {"S": token})
+    update.set("expiration", _expiration(now))
+    update.set(f"unsure_up_to#{place.key}", {"N": str(place.sequence)})
+    update.add(f"unsure#{place.key}", {"NS": numbers([place.sequence])})
+    update.add(f"tries#{place.key}#{place.sequence}", {"N": "1"})
+    update.remove(f"turn#{place.key}#{place.sequence}")
+    until = update.name("in_flight_until")
+    update.only_if(f"(attribute_not_exists({until}) OR {until} < {update.value({'N': millis(now)})})")
+    update.only_if(_still_to_be_told(update, place, late=late))
+    if place.outage:
+        _note_latest(update, place.outage, late=late)
+    return update
 
 
-def _taken_before(item: Mapping[str, Any], place: Place, token: str) -> Claimed | None:
-    """The lease that this very claim has taken already: its answer was lost on the way, and the request was made again.
+def _still_to_be_told(update: Update, place: Place, *, late: bool) -> str:
+    """A message whose story a later one tells: neither told by that, nor by one that may have arrived."""
+    last, sequence = f"last#{place.key}", {"N": str(place.sequence)}
+    if not place.supersedable:
+        sent = update.name(f"sent#{place.key}")
+        return f"(attribute_not_exists({sent}) OR NOT contains({sent}, {update.value(sequence)}))"
+    unsure = update.name(f"unsure_up_to#{place.key}")
+    settled = f"(attribute_not_exists({unsure}) OR {unsure} <= {update.value(sequence)})"
+    return f"{settled} AND " + (f"attribute_not_exists({update.name(last)})" if late else _below(update, last, place.sequence))
 
-    What the item said before is gone with that answer: a turn has to be taken anew, and any earlier try may have arrived.
-    """
-    if item.get("in_flight_token", {}).get("S") != token:
-        return None
-    tries = int(item.get(f"tries_{place.sequence}", {}).get("N", 1)) - 1
-    return Claimed(token, _last_sequence(item), tries=tries, unsure=tries > 0)
+
+def _note_latest(update: Update, outage: Outage, *, late: bool) -> None:
+    """Whatever becomes of the message: its outage is the latest that we know of."""
+    latest, key = update.name("latest"), {"S": outage.key}
+    if late:
+        update.only_if(f"{latest} > {update.value(key)}")
+        return
+    update.only_if(f"(attribute_not_exists({latest}) OR {latest} <= {update.value(key)})")
+    update.set("latest", key)
+    update.set("latest_began", {"N": millis(outage.began_at)})
+    if outage.ended_at:
+        update.set("ended", key)
+        update.set("ended_at", {"N": millis(outage.ended_at)})
 
 
-def _forgotten(*, unsure: bool) -> str:
-    """What is forgotten of a message with its lease."""
-    return "in_flight_until, in_flight_token" + ("" if unsure else ", in_flight_sequence")
+def _below(update: Update, attribute: str, number: int) -> str:
+    name = update.name(attribute)
+    return f"(attribute_not_exists({name}) OR {name} < {update.value({'N': str(number)})})"
+
+
+def _lease_back(claimed: Claimed) -> Update:
+    """Where it is still ours."""
+    update = Update()
+    update.only_if(f"{update.name('in_flight_token')} = {update.value({'S': claimed.token})}")
+    update.remove("in_flight_until", "in_flight_token")
+    return update
+
+
+def _note_sent(update: Update, place: Place, now: datetime) -> None:
+    update.add(f"sent#{place.key}", {"NS": numbers([place.sequence])})
+    update.set("expiration", _expiration(now))
+
+
+def _note_doubtful(update: Update, place: Place, doubtful: Collection[int]) -> None:
+    """Those that may have arrived, once this message is settled."""
+    unsure, up_to = f"unsure#{place.key}", f"unsure_up_to#{place.key}"
+    if not doubtful:
+        update.remove(unsure, up_to)
+        return
+    update.set(unsure, {"NS": numbers(doubtful)})
+    update.set(up_to, {"N": str(max(doubtful))})
+
+
+def _expiration(now: datetime) -> dict[str, str]:
+    return {"N": str(int((now + KEPT).timestamp()))}
 
 
 def _refused_item(error: ClientError) -> Mapping[str, Any]:
@@ -230,16 +208,3 @@ def _refused_item(error: ClientError) -> Mapping[str, Any]:
         raise error
     item: Mapping[str, Any] = dict(error.response).get("Item", {})  # type: ignore[assignment]  # not in the stubs
     return item
-
-
-def _last_sequence(item: Mapping[str, Any]) -> int:
-    return int(item.get("last_sequence", {}).get("N", 0))
-
-
-def _turn_at(item: Mapping[str, Any], place: Place) -> datetime | None:
-    turn = item.get(f"turn_{place.sequence}")
-    return datetime.fromtimestamp(int(turn["N"]) / 1000, UTC) if turn else None
-
-
-def _millis(at: datetime) -> str:
-    return str(int(at.timestamp() * 1000))

@@ -1,11 +1,12 @@
 """Anything may happen to alerts on their way; in the end every channel has heard what it must, and nothing twice without need.
 
-Hypothesis makes up the histories: outages, people who take them on and give them back, mutes, lost tasks, a bus that refuses, messages that
-come twice, in another order or not at all, receivers that fail or take a message without saying so, senders that are killed, receipts that
-are lost, doubled or late. What must be heard `tests.alert_reference` says.
+Hypothesis makes up the histories: outages, people who take them on and give them back, mutes, lost tasks, a bus that refuses,
+messages that come twice, in another order or not at all, receivers that fail or take a message without saying so, senders that are killed,
+receipts that are lost, doubled or late. What must be heard `tests.alert_reference` says, and what is known of it `tests.edge_reference`.
 """
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, Final
 from unittest.mock import patch
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,11 +29,13 @@ from core.api.monitors.mutes import UNTIL_UNMUTED, monitor_mute, monitor_unmute
 from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.events import AlertRequested
 from core.domain.acknowledgement import OutageOver
-from lambdas.alert_dispatch.dispatch import NotYet, Outgoing
+from lambdas.alert_dispatch.dispatch import FIRST_TRY_TIMEOUT_S, NotYet, Outgoing
 from lambdas.alert_dispatch.errors import Transient
-from tests.alert_path import STEP, AlertPath, alert_path
-from tests.alert_reference import Story
-from tests.dispatch_in_memory import MemoryOrder
+from lambdas.alert_dispatch.order import Order
+from tests.alert_path import AlertPath, alert_path
+from tests.alert_reference import HOUR, Story
+from tests.edge_reference import Edge, Ending, Heard, goes_back
+from tests.fakes import FakeMessage
 from tests.integration.api.conftest import django_on
 from tests.unit.test_channels import SECRET
 
@@ -45,6 +49,13 @@ MUTES_S: Final = [900, 2700, None]
 """Some end while outages last, some outlive them, and one has no end."""
 
 TAKES, FAILS, HANGS, TAKES_AND_HANGS, HAS_NO_TOKEN = "takes", "fails", "hangs", "takes and hangs", "has no token"
+ENDINGS: Final = {
+    TAKES: Ending.TAKEN,
+    FAILS: Ending.REFUSED,
+    HANGS: Ending.UNANSWERED,
+    TAKES_AND_HANGS: Ending.UNANSWERED,
+    HAS_NO_TOKEN: Ending.POSTPONED,
+}
 WAIT: Final = timedelta(seconds=30)
 
 
@@ -53,29 +64,44 @@ class Receivers:
     """Whoever is told. A `kill` falls before or after the receiver has taken a message."""
 
     clock: Callable[[], datetime]
+    edge: Edge = field(default_factory=Edge)
     mood: str = TAKES
-    heard: list[AlertRequested] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
     kill: str = ""
+    calls: int = 0
     excused: Counter[UUID] = field(default_factory=Counter)
     """Messages that were taken while we could not know it: each of them may come once more."""
 
+    impatient: list[Outgoing] = field(default_factory=list)
+    """Messages that had more time than a first try has, or less than a later one."""
+
+    vague: set[UUID] = field(default_factory=set)
+    """Messages of which nobody knows how often they were tried: a breaker may have kept them back while the bus took no report of it."""
+
     def __call__(self, outgoing: Outgoing, config: WebhookConfig) -> None:
-        data, mood, kill = outgoing.request.data, self.mood, self.kill
-        if kill == "before":
+        data, now = outgoing.request.data, self.clock()
+        self.calls += 1
+        is_first = outgoing.timeout_s == FIRST_TRY_TIMEOUT_S
+        if is_first != self.edge.is_first_try(data) and data.delivery_id not in self.vague:
+            self.impatient.append(outgoing)
+        if self.kill != "before" and self.mood in {TAKES, TAKES_AND_HANGS}:
+            self.heard.append(Heard(data, outgoing.newer))
+            self.excused[data.delivery_id] += self.mood == TAKES_AND_HANGS or self.kill == "after"
+        ending = Ending.KILLED if self.kill else ENDINGS[self.mood]
+        self.edge.ends(data, ending, now, now + WAIT if ending is Ending.POSTPONED else None)
+        self._answer(ending, now)
+
+    def _answer(self, ending: Ending, now: datetime) -> None:
+        if ending is Ending.KILLED:
             raise SystemExit
-        if mood in {TAKES, TAKES_AND_HANGS}:
-            self.heard.append(data)
-        if mood == TAKES_AND_HANGS or (mood == TAKES and kill == "after"):
-            self.excused[data.delivery_id] += 1
-        if kill:
-            raise SystemExit
-        if mood == HAS_NO_TOKEN:
-            raise NotYet(self.clock() + WAIT, self.clock())
-        if mood != TAKES:
-            raise Transient("no answer", timed_out=mood != FAILS)
+        if ending is Ending.POSTPONED:
+            raise NotYet(now + WAIT, now)
+        if ending is not Ending.TAKEN:
+            raise Transient("no answer", timed_out=ending is Ending.UNANSWERED)
 
 
 SHOP: Final = st.sampled_from(range(len(SHOPS)))
+MOOD: Final = st.sampled_from([TAKES, FAILS, HANGS, TAKES_AND_HANGS, HAS_NO_TOKEN])
 
 
 class Alerts(RuleBasedStateMachine):
@@ -188,28 +214,52 @@ class Alerts(RuleBasedStateMachine):
     # --- alert_dispatch ---------------------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.path.alerts) > 0)
-    @rule(
-        number=st.integers(0, 9),
-        mood=st.sampled_from([TAKES, FAILS, HANGS, TAKES_AND_HANGS, HAS_NO_TOKEN]),
-        kill=st.sampled_from(["", "", "", "before", "after"]),
-        deleted=st.booleans(),
-    )
+    @rule(number=st.integers(0, 9), mood=MOOD, kill=st.sampled_from(["", "", "", "before", "after"]), deleted=st.booleans())
     def a_message_is_received(self, number: int, mood: str, kill: str, deleted: bool) -> None:
         """Any of those that are visible; one that is not deleted comes again."""
         visible = self.path.alerts.receive(10)
         if not visible:
             return
         chosen = visible.pop(number % len(visible))
-        for other in visible:
-            self.path.alerts.change_visibility(other.receipt, 0)
+        self._show(visible)
+        self._is_received(chosen, mood, kill, deleted=deleted)
+
+    @precondition(lambda self: len(self.path.alerts) > 1)
+    @rule(moods=st.lists(MOOD, min_size=2, max_size=6))
+    def the_latest_messages_come_first(self, moods: list[str]) -> None:
+        """As they do where those before them were refused."""
+        visible = self.path.alerts.receive(10)[::-1]
+        self._show(visible[len(moods) :])
+        for message, mood in zip(visible, moods, strict=False):
+            self._is_received(message, mood)
+
+    def _show(self, messages: list[FakeMessage]) -> None:
+        for message in messages:
+            self.path.alerts.change_visibility(message.receipt, 0)
+
+    def _is_received(self, message: FakeMessage, mood: str, kill: str = "", *, deleted: bool = True) -> None:
         self.receivers.mood, self.receivers.kill = mood, kill
         try:
-            with patch.object(MemoryOrder, "release", MemoryOrder.release if not kill else _nobody_tidies_up):
-                self.path.invoke(chosen, deletes=deleted)
+            with patch.object(Order, "release", Order.release if not kill else _nobody_tidies_up):
+                self._invoke(message, deletes=deleted)
         except SystemExit:
             assert kill
         finally:
             self.receivers.mood, self.receivers.kill = TAKES, ""
+
+    def _invoke(self, message: FakeMessage, *, deletes: bool) -> None:
+        """Whoever only waits has a reason. What a breaker keeps back counts as tried: that is reported, where the bus takes it."""
+        calls, reported = self.receivers.calls, len(self.path.receipts)
+        done = self.path.invoke(message, deletes=deletes)
+        if done or self.receivers.calls > calls:
+            return
+        request = msgspec.convert(json.loads(message.body)["detail"]["data"], AlertRequested)
+        if len(self.path.receipts) > reported:
+            self.receivers.edge.tries[request.delivery_id] += 1
+        elif self.path.events.busy:
+            self.receivers.vague.add(request.delivery_id)
+        else:
+            assert self.receivers.edge.may_wait(request, self.path.now), request
 
     @precondition(lambda self: len(self.path.alerts) > 0)
     @rule()
@@ -248,31 +298,41 @@ class Alerts(RuleBasedStateMachine):
 
     @invariant()
     def nothing_comes_twice_without_need(self) -> None:
-        for delivery_id, times in Counter(data.delivery_id for data in self.receivers.heard).items():
+        for delivery_id, times in Counter(one.data.delivery_id for one in self.receivers.heard).items():
             assert times <= 1 + self.receivers.excused[delivery_id]
 
     @invariant()
-    def nobody_hears_of_an_outage_after_its_end(self) -> None:
-        ended: set[tuple[UUID, UUID]] = set()
-        for data in self.receivers.heard:
-            place = (data.channel_id, data.order_key)
-            assert data.alert_type == "recovered" or place not in ended
-            if data.alert_type == "recovered":
-                ended.add(place)
+    def nothing_goes_back(self) -> None:
+        """Neither within an outage nor from one to an earlier one, unless it says so."""
+        for story in self._heard_by_story().values():
+            assert goes_back(story) == []
+
+    @invariant()
+    def who_waits_for_a_turn_has_not_tried(self) -> None:
+        assert self.receivers.impatient == []
+
+    def _heard_by_story(self) -> dict[tuple[UUID, UUID], list[Heard]]:
+        """By channel and monitor."""
+        found: dict[tuple[UUID, UUID], list[Heard]] = defaultdict(list)
+        for one in self.receivers.heard:
+            assert one.data.monitor
+            found[one.data.channel_id, one.data.monitor.id].append(one)
+        return found
 
     def teardown(self) -> None:
-        """All trouble and all silence ends, and everything takes its course: then what each channel heard last of each incident is true."""
+        """All trouble and all silence ends, and everything takes its course: then what each channel heard last is true."""
         try:
             self.path.events.busy = False
             self._silence_ends()
-            self.path.wait(STEP)
+            self.path.wait(HOUR)
             self.a_sweep_looks()
             self.what_is_told_is_what_must_be()
-            self.path.settle(timedelta(days=4))
+            self.path.settle(timedelta(days=4), self.a_sweep_looks)
             self.what_is_told_is_what_must_be()
             self._everybody_knows()
             self.nothing_comes_twice_without_need()
-            self.nobody_hears_of_an_outage_after_its_end()
+            self.nothing_goes_back()
+            self.who_waits_for_a_turn_has_not_tried()
         finally:
             self._open.close()
 
@@ -283,14 +343,23 @@ class Alerts(RuleBasedStateMachine):
         self.path.now = max([self.path.now, *(story.muted_until for story in self.stories if story.muted_until)])
 
     def _everybody_knows(self) -> None:
-        """Of each incident. Those of one monitor have no order among themselves: see the page about alerts."""
+        """How each outage ended, and how each monitor is."""
         assert {state for _, state, _ in self.path.deliveries()} <= {"delivered", "superseded"}
-        heard = {(data.channel_id, data.order_key): data.alert_type for data in self.receivers.heard}
+        heard = {(one.data.channel_id, one.data.order_key): one.data.alert_type for one in self.receivers.heard}
         assert heard == {
             (channel, outage.id): message
             for story in self.stories
             for outage in story.outages
             for channel, message in outage.last_word().items()
+        }
+        news = {
+            (channel, monitor): [one.data.alert_type for one in story if not one.newer][-1:]
+            for (channel, monitor), story in self._heard_by_story().items()
+        }
+        assert news == {
+            (channel, monitor.uid): [message]
+            for monitor, story in zip(self.monitors, self.stories, strict=True)
+            for channel, message in story.last_word().items()
         }
 
 
@@ -312,6 +381,7 @@ def mutes(database_url: str) -> Iterator[None]:
         yield
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.usefixtures("mutes")
 def test_whatever_happens_everybody_hears_the_truth(connection: psycopg.Connection, pool: Pool) -> None:
     machine = type("AlertsHere", (Alerts,), {"connection": connection, "pool": pool})

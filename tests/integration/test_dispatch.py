@@ -14,10 +14,9 @@ from standardwebhooks import Webhook
 from core.contracts import events
 from lambdas.alert_dispatch import handler as dispatch_handler
 from lambdas.alert_dispatch.config import SettingError, Settings
-from lambdas.alert_dispatch.order import AlreadySent, Claimed, Order, Place, Superseded, Wait
 from lambdas.alert_dispatch.targets import Targets
 from tests.aws_stand_in import AwsStandIn
-from tests.dispatching import Context, Dispatch, alert_request, dispatch_environment, sqs_record
+from tests.dispatching import BEGAN, Context, Dispatch, alert_request, dispatch_environment, sqs_record
 from tests.receivers import Mailbox, WebhookEndpoint, mail_server, webhook_endpoint
 from tests.unit.test_channels import SECRET
 from tests.waiting import until
@@ -182,6 +181,27 @@ def test_a_recovery_overtakes_an_unsent_outage_which_then_counts_as_told(dispatc
     assert superseded[0].superseded_by == 1_000_000
 
 
+def test_a_recovery_after_the_next_outage_is_told_as_an_earlier_one(dispatch: Dispatch, hook: WebhookEndpoint) -> None:
+    channel, shop = webhook_channel(dispatch, hook), events.MonitorFacts(id=uuid4(), kind="website", name="Shop", target="x")
+    again = BEGAN + timedelta(minutes=20)
+    outages = [events.IncidentFacts(id=uuid4(), reason="timeout", detail="", began_at=at, opened_at=at) for at in (BEGAN, again)]
+    first, second = (alert_request(channel, monitor=shop, incident=outage, order_key=outage.id) for outage in outages)
+    over = msgspec.structs.replace(outages[0], resolved_at=BEGAN + timedelta(minutes=12))
+    recovered = queued(dispatch, alert_request(channel, alert_type="recovered", monitor=shop, incident=over, order_key=over.id))
+    assert dispatch.invoke(sqs_record(first)) == []
+    hook.status = 503
+    assert dispatch.invoke(recovered) == [recovered["messageId"]]
+    hook.status = 200
+    assert dispatch.invoke(sqs_record(second)) == dispatch.invoke(recovered) == []
+    told = [json.loads(received.body)["data"] for received in hook.received]
+    assert [data["title"].partition(":")[0] for data in told] == ["DOWN", "UP", "DOWN", "EARLIER OUTAGE"]
+    assert [data.get("newer") for data in told] == [None, None, None, {"began_at": "2026-11-23T12:20:00Z", "ended_at": None}]
+    assert ["acknowledge" in data for data in told] == [True, False, True, False]
+    reminder = alert_request(channel, alert_type="reminder", sequence=2, monitor=shop, incident=outages[0], order_key=over.id)
+    assert dispatch.invoke(sqs_record(reminder)) == []
+    assert len(hook.received) == 4, "of an outage that is known to be over"
+
+
 def test_a_reminder_tells_what_an_unsent_one_would_have(dispatch: Dispatch, hook: WebhookEndpoint) -> None:
     channel, incident = webhook_channel(dispatch, hook), uuid4()
     first, second = (alert_request(channel, order_key=incident, alert_type="reminder", sequence=sequence) for sequence in (2, 3))
@@ -342,50 +362,6 @@ def test_a_target_that_hangs_is_left_alone_for_a_while(
     errors = [receipt.error for receipt in dispatch.new_receipts() if isinstance(receipt, events.AlertFailed)]
     assert errors.count("no answer within 0 s") == 3
     assert errors.count("not tried: the target timed out several times") == 1
-
-
-def test_the_lease_of_an_order_is_given_by_condition(dispatch: Dispatch) -> None:
-    order = Order(dispatch.aws.client("dynamodb"), dispatch.aws.names.dispatch_table)
-    down = Place(uuid4(), uuid4(), 1, supersedable=True)
-    recovered = Place(down.order_key, down.channel_id, 1_000_000, supersedable=False)
-    claimed = order.claim(down, "a", NOW)
-    assert claimed == Claimed("a", 0)
-    assert order.claim(recovered, "b", NOW) == Wait()
-    assert order.claim(down, "c", NOW) == Wait()
-    assert order.claim(down, "a", NOW) == claimed, "a request that was made again because its answer was lost"
-    order.release(down, Claimed("somebody else", 0))
-    assert order.claim(recovered, "b", NOW) == Wait()
-    after_lease = NOW + timedelta(seconds=31)
-    taken_over = order.claim(recovered, "b", after_lease)
-    assert taken_over == Claimed("b", 0)
-    assert isinstance(claimed, Claimed)
-    assert isinstance(taken_over, Claimed)
-    order.finish(down, claimed, after_lease)
-    assert order.claim(down, "d", after_lease) == AlreadySent()
-    order.finish(recovered, taken_over, after_lease)
-    assert order.claim(recovered, "e", after_lease) == AlreadySent()
-    reminder = Place(down.order_key, down.channel_id, 2, supersedable=True)
-    assert order.claim(reminder, "f", after_lease) == Superseded(1_000_000)
-
-
-def test_an_outage_waits_for_its_end_where_that_may_have_arrived(dispatch: Dispatch) -> None:
-    """Who was killed with a recovery in hand, or had no answer to it, leaves its sequence behind: the outage must not come after it."""
-    order = Order(dispatch.aws.client("dynamodb"), dispatch.aws.names.dispatch_table)
-    down = Place(uuid4(), uuid4(), 1, supersedable=True)
-    recovered = Place(down.order_key, down.channel_id, 1_000_000, supersedable=False)
-    assert order.claim(recovered, "killed", NOW) == Claimed("killed", 0)
-    after_lease = NOW + timedelta(seconds=31)
-    assert order.claim(down, "a", after_lease) == Wait()
-    for tries, token in enumerate(("b", "c"), start=1):
-        taken_over = order.claim(recovered, token, after_lease)
-        assert taken_over == Claimed(token, 0, tries=tries, unsure=True)
-        assert isinstance(taken_over, Claimed)
-        order.release(recovered, taken_over, unsure=True)
-        assert order.claim(down, "d", after_lease) == Wait()
-    ended = order.claim(recovered, "e", after_lease)
-    assert isinstance(ended, Claimed)
-    order.release(recovered, ended)
-    assert order.claim(down, "f", after_lease) == Claimed("f", 0), "the recovery ended unsent"
 
 
 def test_a_refused_recovery_stays_unsure_where_an_earlier_try_had_no_answer(

@@ -28,10 +28,10 @@ from lambdas.alert_dispatch.channels.webhook import WebhookSender
 from lambdas.alert_dispatch.config import SmtpServer
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import RateLimited
+from lambdas.alert_dispatch.order import Order
 from lambdas.alert_dispatch.posting import Poster
 from tests.alert_path import AlertPath, Senders, alert_path
 from tests.conftest import free_port
-from tests.dispatch_in_memory import MemoryOrder
 from tests.receivers import WebhookEndpoint, mail_server, webhook_endpoint
 from tests.unit.test_channels import SECRET
 from tests.websites import finished
@@ -109,7 +109,7 @@ def test_2_who_is_killed_while_sending_sends_again(connection: psycopg.Connectio
 
     with told_by(connection, pool, hook, {WebhookConfig: killed_once}) as path:
         path.route(path.goes_down(path.monitor()))
-        with patch.object(MemoryOrder, "release"), pytest.raises(SystemExit):
+        with patch.object(Order, "release"), pytest.raises(SystemExit):
             path.dispatch()
         path.settle(timedelta(minutes=6))
         assert path.deliveries() == [("down", "delivered", "")]

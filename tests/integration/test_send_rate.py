@@ -15,7 +15,6 @@ from lambdas.alert_dispatch import handler as dispatch_handler
 from lambdas.alert_dispatch.dispatch import LONGEST_WAIT_S, NotYet
 from lambdas.alert_dispatch.errors import Later
 from lambdas.alert_dispatch.limits import Limit
-from lambdas.alert_dispatch.order import Claimed, Order, Place, Wait
 from lambdas.alert_dispatch.targets import Look, Targets
 from tests.aws_stand_in import AwsStandIn
 from tests.chat_services import ChatService, Reply, chat_service
@@ -166,37 +165,6 @@ def test_what_channels_share_they_share(targets: Targets) -> None:
     targets.timed_out(breaking, 1, NOW)
     assert targets.take(uuid4(), 1, mail, NOW) == Look(NOW, None)
     assert targets.take(breaking, 1, mail, NOW) == Look(NOW + SECOND, 0)
-
-
-def test_a_turn_is_kept_with_the_place_of_its_message(dispatch: Dispatch) -> None:
-    order = Order(dispatch.aws.client("dynamodb"), dispatch.aws.names.dispatch_table)
-    down = Place(uuid4(), uuid4(), 1, supersedable=True)
-    recovered = Place(down.order_key, down.channel_id, 1_000_000, supersedable=False)
-    claimed = order.claim(down, "a", NOW)
-    assert isinstance(claimed, Claimed)
-    order.postpone(down, claimed, NOW + SECOND)
-    order.postpone(down, Claimed("stranger", 0), NOW + 9 * SECOND)
-    other = order.claim(recovered, "b", NOW)
-    assert other == Claimed("b", 0), "who waits for a token holds up nobody"
-    assert isinstance(other, Claimed)
-    order.release(recovered, other)
-    assert order.claim(down, "c", NOW) == Claimed("c", 0, NOW + SECOND, 0)
-    order.release(down, Claimed("c", 0))
-    assert order.claim(down, "d", NOW) == Claimed("d", 0, None, 1), "the turn went with the claim before, which was a try"
-
-
-def test_who_may_have_been_heard_stays_so_while_it_waits_for_its_turn(dispatch: Dispatch) -> None:
-    order = Order(dispatch.aws.client("dynamodb"), dispatch.aws.names.dispatch_table)
-    down = Place(uuid4(), uuid4(), 1, supersedable=True)
-    recovered = Place(down.order_key, down.channel_id, 1_000_000, supersedable=False)
-    assert order.claim(recovered, "a", NOW) == Claimed("a", 0)
-    order.release(recovered, Claimed("a", 0), unsure=True)
-    again = order.claim(recovered, "b", NOW)
-    assert again == Claimed("b", 0, None, 1, unsure=True)
-    assert isinstance(again, Claimed)
-    order.postpone(recovered, again, NOW + SECOND)
-    assert order.claim(down, "c", NOW) == Wait()
-    assert order.claim(recovered, "d", NOW) == Claimed("d", 0, NOW + SECOND, 1, unsure=True)
 
 
 def test_a_wait_is_no_longer_than_a_queue_can_hide_a_message() -> None:

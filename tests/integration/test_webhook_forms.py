@@ -1,6 +1,8 @@
 """Webhooks as users shape them: method, headers, a template of their own, and two secrets while one is rotated."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -14,8 +16,9 @@ from core.contracts.channels.registry import parse_config
 from core.contracts.channels.templates import NAMES
 from core.contracts.channels.webhook import WebhookConfig, new_webhook_secret
 from core.contracts.events import ExpiryFacts, IncidentFacts, MonitorFacts
-from lambdas.alert_dispatch.channels.webhook import WebhookSender
+from lambdas.alert_dispatch.channels.webhook import WebhookSender, payload
 from lambdas.alert_dispatch.filling import filled, values
+from lambdas.alert_dispatch.places import Newer
 from tests.dispatching import BEGAN
 from tests.services import Call, Reply, always, outgoing, poster, service
 
@@ -85,7 +88,16 @@ def test_what_an_alert_does_not_have_is_null_or_nothing() -> None:
 def test_every_placeholder_has_a_value_somewhere() -> None:
     ending = ExpiryFacts(name="example.com", ends_at=BEGAN, days_left=7)
     incident = IncidentFacts(id=uuid4(), reason="timeout", detail="x", began_at=BEGAN, opened_at=BEGAN, resolved_at=BEGAN)
-    assert set(values(outgoing("recovered", incident=incident, expiry=ending))) == NAMES
+    message = replace(outgoing("recovered", incident=incident, expiry=ending), newer=Newer(BEGAN))
+    assert set(values(message)) == NAMES
+
+
+def test_a_message_that_comes_late_says_what_came_since() -> None:
+    late = replace(outgoing("recovered"), newer=Newer(BEGAN, BEGAN + timedelta(minutes=3)))
+    since = {"began_at": "2026-11-23T12:00:00Z", "ended_at": "2026-11-23T12:03:00Z"}
+    assert json.loads(payload(late))["data"]["newer"] == since
+    assert json.loads(filled({"began_at": "{{newer.began_at}}", "ended_at": "{{newer.ended_at}}"}, late)) == since
+    assert "newer" not in json.loads(payload(outgoing("recovered")))["data"]
 
 
 def test_numbers_stay_numbers() -> None:

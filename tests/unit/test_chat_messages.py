@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.contracts.channels.ntfy import NtfyConfig
 from core.contracts.events import ALERT_TYPES
-from lambdas.alert_dispatch.looks import LOOKS, look
+from lambdas.alert_dispatch.looks import EARLIER, LOOKS, look
 from lambdas.alert_dispatch.message import Message, compose
 from lambdas.alert_dispatch.message_brief import sms
 from lambdas.alert_dispatch.message_discord import discord_message
@@ -163,7 +163,7 @@ def test_the_longest_message_fits_everywhere(filling: str) -> None:
 
 
 def test_every_type_has_its_look() -> None:
-    assert set(LOOKS) == set(ALERT_TYPES)
+    assert set(LOOKS) == {*ALERT_TYPES, EARLIER}
     assert look("something_newer") == look("test")
 
 

@@ -7,9 +7,8 @@ from uuid import uuid4
 import pytest
 
 from lambdas.alert_dispatch.limits import Limit
-from lambdas.alert_dispatch.order import LEASE, AlreadySent, Claimed, Place, Superseded, Wait
 from lambdas.alert_dispatch.targets import PAUSE, REFUSALS_WITHIN, THRESHOLD, WINDOW, Look
-from tests.dispatch_in_memory import MemoryOrder, MemoryTargets
+from tests.dispatch_in_memory import MemoryTargets
 from tests.fakes import FakeEvents, FakeQueue, FakeSqs
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -109,46 +108,12 @@ def test_events_reach_the_queue_of_their_type_as_sqs_hands_them_over(queue: Fake
     assert len(queue) == 0
 
 
-def test_the_order_in_memory_is_that_of_the_dispatch_table() -> None:
-    order, key, channel = MemoryOrder(), uuid4(), uuid4()
-    down, recovered = Place(key, channel, 1, supersedable=True), Place(key, channel, 1_000_000, supersedable=False)
-    claimed = order.claim(recovered, "t1", NOW)
-    assert claimed == Claimed("t1", 0)
-    assert order.claim(down, "t2", NOW) == Wait()
-    order.release(recovered, Claimed("stranger", 0))
-    assert order.claim(down, "t2", NOW + LEASE) == Wait()
-    assert isinstance(claimed, Claimed)
-    order.finish(recovered, claimed, NOW)
-    assert order.claim(down, "t2", NOW) == Superseded(1_000_000)
-    assert order.claim(recovered, "t3", NOW) == AlreadySent()
-
-
 def test_turns_in_memory_are_those_of_the_dispatch_table() -> None:
-    targets, order, channel, limit = MemoryTargets(), MemoryOrder(), uuid4(), Limit(timedelta(seconds=1), 1)
+    targets, channel, limit = MemoryTargets(), uuid4(), Limit(timedelta(seconds=1), 1)
     assert targets.take(channel, 1, limit, NOW) == Look(NOW, None)
     assert targets.take(channel, 1, limit, NOW) == Look(NOW + limit.every, None)
     targets.hold(channel, 1, limit, NOW + 30 * limit.every, NOW)
-    turn = targets.take(channel, 1, limit, NOW).turn_at
-    assert turn == NOW + 30 * limit.every
-    place = Place(uuid4(), channel, 1, supersedable=True)
-    claimed = order.claim(place, "t1", NOW)
-    assert isinstance(claimed, Claimed)
-    order.postpone(place, claimed, turn)
-    order.postpone(place, Claimed("stranger", 0), NOW)
-    assert order.claim(place, "t2", NOW) == Claimed("t2", 0, turn, 0)
-
-
-def test_who_may_have_been_heard_stays_so_in_memory_as_in_the_dispatch_table() -> None:
-    order, key, channel = MemoryOrder(), uuid4(), uuid4()
-    down, recovered = Place(key, channel, 1, supersedable=True), Place(key, channel, 1_000_000, supersedable=False)
-    assert order.claim(recovered, "a", NOW) == Claimed("a", 0)
-    order.release(recovered, Claimed("a", 0), unsure=True)
-    again = order.claim(recovered, "b", NOW)
-    assert again == Claimed("b", 0, None, 1, unsure=True)
-    assert isinstance(again, Claimed)
-    order.postpone(recovered, again, NOW)
-    assert order.claim(down, "c", NOW) == Wait()
-    assert order.claim(recovered, "d", NOW) == Claimed("d", 0, NOW, 1, unsure=True)
+    assert targets.take(channel, 1, limit, NOW).turn_at == NOW + 30 * limit.every
 
 
 def test_the_breaker_in_memory_opens_at_the_third_timeout_and_forgets() -> None:

@@ -23,7 +23,8 @@ from core.contracts.events import (
     MonitorKind,
 )
 from core.domain.outcomes import Reason
-from lambdas.alert_dispatch.message import REASONS, compose, duration, may_be_acknowledged
+from lambdas.alert_dispatch.message import REASONS, compose, duration, may_be_acknowledged, moment
+from lambdas.alert_dispatch.places import Newer
 
 BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 OUR_TROUBLE = {
@@ -183,6 +184,21 @@ def test_slowness_is_no_outage_in_words_either() -> None:
     assert "It is up, but slow since 2026-03-01 12:00 UTC." in slow.text
     fast = compose(request("fast_again"))
     assert (fast.subject, fast.headline) == ("FAST AGAIN: Shop", "Shop is fast enough again.")
+
+
+def test_an_outage_that_is_told_after_the_next_is_neither_down_nor_up() -> None:
+    again, back = BEGAN + timedelta(hours=1), BEGAN + timedelta(hours=2)
+    ended = compose(request("recovered", text="It was muted."), newer=Newer(again))
+    assert ended.subject == "EARLIER OUTAGE: Shop - was down 12 min 3 s"
+    assert ended.headline == f"Shop was down for 12 min 3 s, until {moment(BEGAN + timedelta(minutes=12, seconds=3))}."
+    assert [label for label, _ in ended.facts] == ["What", "Why", "Since", "Until", "For"]
+    assert ended.closing == f"This comes late. It went down again at {moment(again)}. It was muted."
+    begun = compose(request("down"), newer=Newer(again, back))
+    assert begun.subject == "EARLIER OUTAGE: Shop - The connection was refused"
+    assert begun.headline == "Shop was down before."
+    assert begun.closing == f"This comes late. It went down again at {moment(again)} and came back at {moment(back)}."
+    taken_on = compose(request("acknowledged"), newer=Newer(again))
+    assert dict(taken_on.facts)["Handled"].startswith("by Ada")
 
 
 @pytest.mark.parametrize("alert_type", ["down", "recovered"])

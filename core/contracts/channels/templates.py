@@ -25,6 +25,7 @@ NAMES: Final = frozenset(
         *("incident.id", "incident.reason", "incident.why", "incident.detail"),
         *("incident.began_at", "incident.opened_at", "incident.resolved_at", "incident.duration_s"),
         *("incident.acknowledged_at", "incident.acknowledged_by"),
+        *("newer.began_at", "newer.ended_at"),
         *("expiry.name", "expiry.ends_at", "expiry.days_left", "expiry.websites"),
     }
 )

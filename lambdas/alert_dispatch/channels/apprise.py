@@ -61,7 +61,7 @@ class AppriseSender:
             "url": config.url,
             "title": outgoing.message.subject,
             "body": outgoing.message.text,
-            "type": TYPES.get(outgoing.request.data.alert_type, "warning"),
+            "type": "info" if outgoing.newer else TYPES.get(outgoing.request.data.alert_type, "warning"),
             "private_targets": self._private_targets,
             "forbidden": runtime_api(),
             "timeout_s": outgoing.timeout_s,

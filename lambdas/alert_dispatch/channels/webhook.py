@@ -12,10 +12,8 @@ from typing import Any
 import msgspec
 
 from core.contracts.channels.webhook import WebhookConfig, signing_key
-from core.contracts.events import AlertRequested, Detail
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.filling import filled
-from lambdas.alert_dispatch.message import Message
 from lambdas.alert_dispatch.posting import Poster, judge
 
 
@@ -27,7 +25,7 @@ class WebhookSender:
 
     def __call__(self, outgoing: Outgoing, config: WebhookConfig) -> None:
         """Send; see `Sender`. The answer's body is not read: its status says all."""
-        body = filled(config.template, outgoing) if config.template else payload(outgoing.request, outgoing.message)
+        body = filled(config.template, outgoing) if config.template else payload(outgoing)
         signed = signed_headers(str(outgoing.request.data.delivery_id), self._poster.clock(), body, *config.secrets())
         headers = {**{name.lower(): value for name, value in config.headers.items()}, **signed}
         answer = self._poster.send(config.url, body, headers, outgoing.timeout_s, method=config.method)
@@ -49,8 +47,9 @@ def signed_headers(message_id: str, at: datetime, body: bytes, *secrets: str) ->
     }
 
 
-def payload(request: Detail[AlertRequested], message: Message) -> bytes:
+def payload(outgoing: Outgoing) -> bytes:
     """The JSON body: `type`, `timestamp` (of the event, the same for every attempt) and `data`."""
+    request, message, newer = outgoing.request, outgoing.message, outgoing.newer
     data = request.data
     content: dict[str, Any] = {
         "type": f"alert.{data.alert_type}",
@@ -66,6 +65,7 @@ def payload(request: Detail[AlertRequested], message: Message) -> bytes:
             **({"output": message.output} if message.output else {}),
             **({"acknowledge": message.acknowledge} if message.acknowledge else {}),
             **({"expiry": data.expiry} if data.expiry else {}),
+            **({"newer": {"began_at": newer.began_at, "ended_at": newer.ended_at}} if newer else {}),
         },
     }
     return msgspec.json.encode(content)
