@@ -15,11 +15,11 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
-import httpcore
-
 from core.contracts.addresses import refusal
 
 type Address = IPv4Address | IPv6Address
+
+IPV6: Final = 6
 
 MAX_TRIED: Final = 4
 """Addresses of one name that are tried, one after the other."""
@@ -48,81 +48,84 @@ class Deadline:
         """Seconds left.
 
         Raises:
-            httpcore.ReadTimeout: none.
+            TimeoutError: none.
         """
         seconds = self.at - time.monotonic()
         if seconds <= 0:
-            raise httpcore.ReadTimeout("no answer in time")
+            raise TimeoutError("no answer in time")
         return seconds
 
 
-class GuardedBackend(httpcore.NetworkBackend):
-    """Connects for httpcore, through the filter and within one deadline."""
+class Connection:
+    """A connection whose every step ends at one deadline. Close it: `with` does."""
 
-    def __init__(self, deadline: Deadline, *, private_targets: bool) -> None:
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
         self._deadline = deadline
-        self._private_targets = private_targets
-        self._sockets = httpcore.SyncBackend()
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002  (the signature of httpcore; our deadline is stricter)
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Connect to the first allowed address that answers.
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+
+    def secure(self, context: ssl.SSLContext, host: str) -> None:
+        """Shake hands; the certificate has to be the host's, as `context` wants it.
 
         Raises:
-            AddressRefused: none is allowed.
-            NameNotResolved: there is none.
-            httpcore.ConnectError: none answered; httpcore.TimeoutException: not in time.
+            OSError: it is not, or no handshake came about; TimeoutError: not in time.
         """
-        allowed = permitted(resolve(host, port, self._deadline.left()), private_targets=self._private_targets)
-        failure: httpcore.NetworkError | httpcore.TimeoutException | None = None
-        for tried, address in enumerate(allowed, start=1):
-            share = self._deadline.left() / (len(allowed) - tried + 1)
-            try:
-                stream = self._sockets.connect_tcp(str(address), port, share, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-            else:
-                return DeadlineStream(stream, self._deadline)
-        raise failure or AddressRefused(host)
+        self._sock.settimeout(self._deadline.left())
+        self._sock = context.wrap_socket(self._sock, server_hostname=host)
+
+    def send(self, data: bytes) -> None:
+        """Send everything, or as much as the other side wants of it: one that has hung up may have answered before.
+
+        Raises:
+            OSError: the connection failed; TimeoutError: not in time.
+        """
+        self._sock.settimeout(self._deadline.left())
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._sock.sendall(data)
+
+    def receive(self, limit: int) -> bytes:
+        """What has come, once something has; nothing at the end.
+
+        Raises:
+            OSError: the connection failed; TimeoutError: not in time.
+        """
+        self._sock.settimeout(self._deadline.left())
+        return self._sock.recv(limit)
 
 
-class DeadlineStream(httpcore.NetworkStream):
-    """A stream whose every step ends at the deadline."""
+def connect(host: str, port: int, deadline: Deadline, *, private_targets: bool) -> Connection:
+    """A connection to the first allowed address that answers.
 
-    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
+    Raises:
+        AddressRefused: none is allowed.
+        NameNotResolved: there is none.
+        OSError: none answered; TimeoutError: not in time.
+    """
+    allowed = permitted(resolve(host, port, deadline.left()), private_targets=private_targets)
+    failure: OSError | None = None
+    for tried, address in enumerate(allowed, start=1):
+        try:
+            return Connection(_connected(address, port, deadline.left() / (len(allowed) - tried + 1)), deadline)
+        except OSError as error:
+            failure = error
+    raise failure or AddressRefused(host)
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  (as above)
-        """Read what is there."""
-        return self._stream.read(max_bytes, self._deadline.left())
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002  (as above)
-        """Write everything."""
-        self._stream.write(buffer, self._deadline.left())
-
-    def close(self) -> None:
-        """Close."""
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002  (as above)
-    ) -> httpcore.NetworkStream:
-        """Shake hands."""
-        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, self._deadline.left()), self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        """As the wrapped stream says."""
-        return self._stream.get_extra_info(info)
+def _connected(address: Address, port: int, timeout: float) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if address.version == IPV6 else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect((str(address), port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def permitted(addresses: Iterable[Address], *, private_targets: bool) -> list[Address]:
@@ -144,7 +147,7 @@ def resolve(host: str, port: int, timeout: float, lookup: Callable[..., list[Any
 
     Raises:
         NameNotResolved: there is none.
-        httpcore.ConnectTimeout: no answer in time. The system's resolver cannot be cancelled: its thread ends by itself.
+        TimeoutError: no answer in time. The system's resolver cannot be cancelled: its thread ends by itself.
     """
     with suppress(ValueError):
         return [ip_address(host)]
@@ -162,7 +165,7 @@ def resolve(host: str, port: int, timeout: float, lookup: Callable[..., list[Any
     try:
         found = answers.get(timeout=timeout)
     except Empty:
-        raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from None
+        raise TimeoutError(f"{host} was not resolved in time") from None
     if isinstance(found, OSError) or not found:
         raise NameNotResolved(f"{host} could not be resolved: {found or 'no address'}")
     return list(dict.fromkeys(ip_address(str(entry[4][0])) for entry in found))

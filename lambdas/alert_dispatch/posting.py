@@ -8,12 +8,13 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 import certifi
-import httpcore
 
-from lambdas.alert_dispatch.connect import AddressRefused, Deadline, GuardedBackend, NameNotResolved
+from lambdas.alert_dispatch.connect import AddressRefused, Deadline, NameNotResolved, connect
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Refused, Transient
+from lambdas.http1.exchange import Head, Incoming, NotHttp, request
 
 USER_AGENT: Final = "uptimemonitor/1 (+https://github.com/uptimemonitor/uptimemonitor)"
 LEAST_S: Final = 0.1
@@ -24,13 +25,16 @@ BODY_LIMIT: Final = 1024 * 1024
 REASON_LIMIT: Final = 16 * 1024
 """Of an answer that is read for its reason only."""
 GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 TRY_AGAIN: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 
 @cache
 def trusted_roots() -> ssl.SSLContext:
     """The TLS context of every send; loading the roots takes milliseconds, so once."""
-    return ssl.create_default_context(cafile=certifi.where())
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,9 @@ class Poster:
             raise Refused(f"the address was refused: {error}") from error
         except NameNotResolved as error:
             raise Transient(str(error)) from error
-        except httpcore.TimeoutException as error:
+        except TimeoutError as error:
             raise Transient(f"no answer within {timeout_s:.0f} s", timed_out=True) from error
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        except (OSError, NotHttp) as error:
             raise Transient(f"the connection failed: {str(error) or type(error).__name__}") from error
 
     def _send(
@@ -95,35 +99,45 @@ class Poster:
         read_body: bool,
         read_errors: bool,
     ) -> Answer:
-        backend = GuardedBackend(Deadline.after(timeout_s), private_targets=self._private_targets)
-        target = httpcore.URL(url)
-        with (
-            httpcore.HTTPConnection(target.origin, ssl_context=self._tls(), network_backend=backend) as connection,
-            connection.stream(method, target, headers=list(headers.items()), content=body) as answer,
-        ):
-            found = {name.lower(): value for name, value in answer.headers}
+        target = urlsplit(url)
+        host, port = target.hostname or "", target.port or DEFAULT_PORTS[target.scheme]
+        path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+        sent = request(method, path, {"Host": host_field(target), **headers}, body)
+        with connect(host, port, Deadline.after(timeout_s), private_targets=self._private_targets) as connection:
+            if target.scheme == "https":
+                connection.secure(self._tls(), host)
+            connection.send(sent)
+            incoming = Incoming(connection.receive)
+            head = incoming.head()
             said = b""
             if read_body:
-                said = b"".join(_chunks(answer, BODY_LIMIT))
-            elif read_errors and not taken(answer.status):
-                said = _what_comes(answer)
-            return Answer(answer.status, found.get(b"retry-after", b"").decode("latin-1"), said)
+                said = b"".join(_pieces(incoming, head, BODY_LIMIT))
+            elif read_errors and not taken(head.status):
+                said = _what_comes(incoming, head)
+            return Answer(head.status, head.fields.get("retry-after", ""), said)
 
 
-def _what_comes(answer: httpcore.Response) -> bytes:
+def host_field(target: SplitResult) -> str:
+    """The host as requests name it: an IPv6 address in brackets, a port where it is not the usual one."""
+    host = target.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return host if target.port in {None, DEFAULT_PORTS[target.scheme]} else f"{host}:{target.port}"
+
+
+def _what_comes(incoming: Incoming, head: Head) -> bytes:
     said = b""
     try:
-        for chunk in _chunks(answer, REASON_LIMIT):
-            said += chunk
-    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+        for piece in _pieces(incoming, head, REASON_LIMIT):
+            said += piece
+    except (OSError, NotHttp):
         return said  # the status decides, and it is known: the rest would only have added words
     return said
 
 
-def _chunks(answer: httpcore.Response, limit: int) -> Iterator[bytes]:
-    for chunk in answer.iter_stream():
-        yield chunk[:limit]
-        limit -= len(chunk)
+def _pieces(incoming: Incoming, head: Head, limit: int) -> Iterator[bytes]:
+    for piece in incoming.body(head):
+        yield piece[:limit]
+        limit -= len(piece)
         if limit <= 0:
             return
 

@@ -1,6 +1,5 @@
 """HTTP to one AWS endpoint over kept-alive connections, and what is tried again."""
 
-import http.client
 import random
 import select
 import socket
@@ -11,12 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from lambdas.http1.exchange import Incoming, NotHttp, request
+
 CONNECT_TIMEOUT_S: Final = 1.0
 READ_TIMEOUT_S: Final = 2.0
 ATTEMPTS: Final = 3
 FIRST_PAUSE_S: Final = 0.05
 SERVER_ERROR: Final = 500
-BROKEN: Final = (OSError, http.client.HTTPException)
+BROKEN: Final = (OSError, NotHttp)
+PORTS: Final = {"http": 80, "https": 443}
 
 type Answer = tuple[int, bytes]
 
@@ -37,7 +39,7 @@ class Wire:
         self._url: SplitResult = urlsplit(url)
         self.host = self._url.netloc
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
-        self._idle: deque[http.client.HTTPConnection] = deque()
+        self._idle: deque[socket.socket] = deque()
         self._pause = pause
         self._jitter = jitter
 
@@ -71,38 +73,41 @@ class Wire:
     def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         connection = self._connection()
         try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            content = response.read()
+            connection.sendall(request(method, path, headers, body))
+            incoming = Incoming(connection.recv)
+            head = incoming.head()
+            content = b"".join(incoming.body(head))
         except BaseException:
             connection.close()
             raise
-        if response.will_close:
-            connection.close()
-        else:
+        if head.keeps and incoming.over:
             self._idle.append(connection)
-        return response.status, content
+        else:
+            connection.close()
+        return head.status, content
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self) -> socket.socket:
         while self._idle:
             try:
                 connection = self._idle.pop()
             except IndexError:  # another thread took the last one
                 break
-            if connection.sock is not None and _is_quiet(connection.sock):
+            if _is_quiet(connection):
                 return connection
             connection.close()
         return self._connect()
 
-    def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        connection = (
-            http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT_S, context=self._tls)
-            if self._tls
-            else http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT_S)
-        )
-        connection.connect()
-        connection.sock.settimeout(READ_TIMEOUT_S)
+    def _connect(self) -> socket.socket:
+        host, port = self._url.hostname or "", self._url.port or PORTS[self._url.scheme]
+        connection = socket.create_connection((host, port), CONNECT_TIMEOUT_S)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_hostname=host)
+            connection.settimeout(READ_TIMEOUT_S)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 

@@ -6,8 +6,10 @@ import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -17,11 +19,12 @@ from core.contracts.channels.webhook import WebhookConfig
 from lambdas.alert_dispatch.channels.email import SmtpSender
 from lambdas.alert_dispatch.channels.webhook import WebhookSender
 from lambdas.alert_dispatch.config import SmtpServer
-from lambdas.alert_dispatch.connect import AddressRefused, Deadline, GuardedBackend
+from lambdas.alert_dispatch.connect import AddressRefused, Connection, Deadline, connect
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Permanent, Transient
 from lambdas.alert_dispatch.message import compose
-from lambdas.alert_dispatch.posting import Poster
+from lambdas.alert_dispatch.posting import Poster, host_field
+from lambdas.http1.exchange import Incoming
 from tests.dispatching import alert_request
 from tests.hostile import Authority, Script, answer, drip, hang, send_then_reset, serving
 from tests.receivers import mail_server
@@ -117,6 +120,28 @@ def test_the_reason_for_a_refusal_is_read_as_far_as_it_comes(status: str, read: 
     asyncio.run(scenario())
 
 
+def test_who_has_answered_and_hung_up_is_read_though_not_all_was_sent() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"HTTP/1.1 413 Content Too Large\r\n\r\n")
+    theirs.close()
+    with Connection(ours, Deadline.after(10)) as connection:
+        connection.send(bytes(10_000_000))
+        assert Incoming(connection.receive).head().status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://example.com/a", "example.com"),
+        ("https://example.com:443/a", "example.com"),
+        ("https://example.com:80/a", "example.com:80"),
+        ("http://[2001:db8::1]:8080/a", "[2001:db8::1]:8080"),
+    ],
+)
+def test_the_host_is_named_as_browsers_name_it(url: str, host: str) -> None:
+    assert host_field(urlsplit(url)) == host
+
+
 def test_names_that_lead_nowhere_and_closed_ports_are_transient() -> None:
     with pytest.raises(Transient, match="could not be resolved"):
         sender()(outgoing(), WebhookConfig(url="http://does-not-exist.invalid/", secret=SECRET))
@@ -135,7 +160,7 @@ def test_what_is_judged_is_what_is_connected_to(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("lambdas.alert_dispatch.connect.resolve.__defaults__", (rebinding,))
     with pytest.raises(AddressRefused, match=r"127\.0\.0\.1"):
-        GuardedBackend(Deadline.after(1), private_targets=False).connect_tcp("rebind.example", 80)
+        connect("rebind.example", 80, Deadline.after(1), private_targets=False)
     assert asked == ["rebind.example"]
 
     async def scenario() -> None:

@@ -49,6 +49,7 @@ OFFENCES = [
     ("lambdas-are-strangers", "lambdas/alert_dispatch/example.py", "import lambdas.ping"),
     ("signed-requests-know-nobody", "lambdas/signed_aws/example.py", "import lambdas.ping"),
     ("signed-requests-know-nobody", "lambdas/signed_aws/example.py", "import botocore"),
+    ("signed-requests-know-nobody", "lambdas/http1/example.py", "import lambdas.alert_dispatch"),
     ("lambdas-are-deployed-apart", "core/checker/example.py", "import lambdas.ping"),
     ("lambdas-are-deployed-apart", "core/adapters/example.py", "import lambdas.alert_dispatch"),
     # what must not be loaded where

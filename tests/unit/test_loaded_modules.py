@@ -26,8 +26,9 @@ UNWELCOME = {
     | MAIL
     | {"boto3", "botocore", "cronsim", "msgspec", "oncalendar", "pydantic", "pynamodb", "django", "celery", "psycopg"},
     "lambdas.ping.mail": CORE_BEYOND_CONTRACTS | {"boto3", "botocore", "chalice", "msgspec", "pynamodb"},
-    "lambdas.signed_aws.environ": CORE_BEYOND_CONTRACTS | {"core.contracts", "boto3", "botocore", "chalice", "msgspec"},
-    "lambdas.alert_dispatch.handler": CORE_BEYOND_CONTRACTS | {"pydantic", "django", "celery", "psycopg"},
+    "lambdas.signed_aws.environ": CORE_BEYOND_CONTRACTS
+    | {"core.contracts", "boto3", "botocore", "chalice", "msgspec", "http.client"},
+    "lambdas.alert_dispatch.handler": CORE_BEYOND_CONTRACTS | {"pydantic", "django", "celery", "psycopg", "httpcore", "h11"},
     "core.client.commands": CORE_BEYOND_CONTRACTS - {"core.client"} | {"core.contracts", "httpx", "certifi"},
     "core.contracts.names": CORE_BEYOND_CONTRACTS | {"pynamodb", "msgspec"},
 }

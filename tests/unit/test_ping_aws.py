@@ -80,7 +80,7 @@ def test_a_connection_is_kept() -> None:
 def test_a_connection_that_was_closed_while_idle_is_not_used_again() -> None:
     with wire_to([[OK], [OK]]) as (wire, requests, pauses):
         assert send(wire)[0] == 200
-        assert select.select([wire._idle[0].sock], [], [], 10)[0], "the end of the connection is there"
+        assert select.select([wire._idle[0]], [], [], 10)[0], "the end of the connection is there"
         assert send(wire)[0] == 200
         assert (len(requests), pauses) == (2, [])
 
