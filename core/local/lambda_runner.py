@@ -34,6 +34,12 @@ FUNCTION: Final = "alert_dispatch"
 CONCURRENCY: Final = 64
 """Messages to a receiver that hangs hold a slot for 5 s each until its breaker opens; there must be slots left for the others meanwhile."""
 
+ABREAST: Final = 8
+FRESH_S: Final = 0.02
+"""So many invocations may have begun within so many seconds (ADR 169). All of them want the interpreter, and each call that waits hands it
+to another one, on the other processor: dozens take half as much CPU again as a few. What is older than that waits for somebody and holds
+nobody up; 400 a second may begin, which is more than there is CPU for."""
+
 RECEIVE_LIMIT: Final = 10
 LONG_POLL_S: Final = 10
 AWAY_PAUSE_S: Final = 0.5
@@ -96,11 +102,15 @@ def is_done(message: Message, result: Mapping[str, Any] | None) -> bool:
 
 
 class Slots:
-    """How many invocations may run. One that outlives its timeout gives its slot back, and is counted as abandoned."""
+    """How many invocations may run, and begin at once. One that outlives its timeout gives its slot back, and is counted as abandoned."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, abreast: int = ABREAST, fresh_s: float = FRESH_S) -> None:
         self._turn = threading.Condition()
         self._free = concurrency
+        self._fresh_s = fresh_s
+        self._fresh: dict[object, float] = {}
+        """What has begun of late, and until when that is late; the oldest first."""
+        self._abreast = abreast
         self._running: dict[object, float] = {}
         self._abandoned: set[object] = set()
 
@@ -111,16 +121,26 @@ class Slots:
             return self._free
 
     def take(self, timeout_s: float) -> object:
-        """Take a slot for `timeout_s`; the ticket is given back with `release`."""
+        """Take a slot for `timeout_s`, once few enough have begun of late; the ticket is given back with `release`."""
         ticket = object()
         with self._turn:
+            while len(self._fresh) >= self._abreast:
+                oldest, until = next(iter(self._fresh.items()))
+                left = until - time.monotonic()
+                if left <= 0:
+                    del self._fresh[oldest]
+                else:
+                    self._turn.wait(left)
+            now = time.monotonic()
+            self._fresh[ticket] = now + self._fresh_s
             self._free -= 1
-            self._running[ticket] = time.monotonic() + timeout_s
+            self._running[ticket] = now + timeout_s
         return ticket
 
     def release(self, ticket: object) -> None:
         """The invocation has ended."""
         with self._turn:
+            self._fresh.pop(ticket, None)
             self._abandoned.discard(ticket)
             if self._running.pop(ticket, None) is not None:
                 self._free += 1

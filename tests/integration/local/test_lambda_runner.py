@@ -209,6 +209,28 @@ def test_slots_count_what_runs_past_its_timeout() -> None:
     assert slots.wait_free(0.0) == 1
 
 
+def test_invocations_begin_a_few_at_a_time_until_one_ends() -> None:
+    slots, begun = Slots(64, abreast=2, fresh_s=3600), threading.Event()
+    first, _ = slots.take(60), slots.take(60)
+
+    def begin() -> None:
+        slots.take(60)
+        begun.set()
+
+    third = threading.Thread(target=begin)
+    third.start()
+    assert not begun.wait(0.1)
+    slots.release(first)
+    assert begun.wait(10)
+    third.join()
+
+
+def test_who_has_begun_long_ago_lets_others_begin_though_it_still_runs() -> None:
+    slots = Slots(64, abreast=2, fresh_s=0.01)
+    tickets = [slots.take(60) for _ in range(5)]
+    assert slots.wait_free(0) == 64 - len(tickets)
+
+
 def test_the_mapping_survives_a_stand_in_that_is_away(database_url: str, tmp_path: Path) -> None:
     seen: list[str] = []
 
