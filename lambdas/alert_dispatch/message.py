@@ -75,17 +75,17 @@ ABOUT_CHANNELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: ready as text and HTML, and in pieces for services with a form of their own.
+    """One message: ready as text, and in pieces for HTML and for services with a form of their own.
 
     `subject`, `headline`, `closing` and the values of `facts` (label, value) are single lines of printable characters that may
     hold anything else, so each form escapes them. So are `lines`, of a message that tells of many things, of which it leaves out
     `others`. `link` leads to the incident, `acknowledge` to the page where the reader takes it on; both are ours, and may be empty.
-    `output` is what a job said when it failed: lines of printable text.
+    `output` is what a job said when it failed: lines of printable text. `sender` is the URL of the installation that speaks.
     """
 
     subject: str
     text: str
-    html: str
+    sender: str = ""
     headline: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     closing: str = ""
@@ -94,6 +94,25 @@ class Message:
     output: str = ""
     lines: tuple[str, ...] = ()
     others: int = 0
+
+    @property
+    def html(self) -> str:
+        """The message as HTML; few channels want it, so it is made for them."""
+        rows = "".join(
+            f'<tr><td style="color:#666;padding:2px 12px 2px 0;vertical-align:top">{escape(label)}</td><td>{escape(value)}</td></tr>'
+            for label, value in self.facts
+        )
+        closing = f"<p>{escape(self.closing)}</p>" if self.closing else ""
+        button = f'<p><a href="{escape(self.acknowledge)}">Acknowledge</a></p>' if self.acknowledge else ""
+        style = "background:#f4f4f4;padding:8px"
+        said = f'<p>It said at last:</p><pre style="{style}">{escape(self.output)}</pre>' if self.output else ""
+        listed = f"<p>{'<br>'.join(map(escape, listing(self.lines, self.others, ROOM_OF_A_MAIL)))}</p>" if self.lines else ""
+        table = f'<table style="border-collapse:collapse">{rows}</table>' if rows else ""
+        return (
+            '<!doctype html><html><body style="font-family:sans-serif;font-size:15px;color:#222">'
+            f'<p style="font-size:18px"><strong>{escape(self.headline)}</strong></p>{table}{listed}{closing}{said}{button}'
+            f'<p style="color:#888;font-size:12px">Uptime Monitor {escape(self.sender)}</p></body></html>'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +141,18 @@ def compose(
     `public_url` says which installation speaks, `acknowledge` is a page of it, `output` the end of what the job said; each may be empty.
     """
     earlier = _earlier(request.monitor, request.incident, request.text, newer) if newer else None
-    story = earlier or _story(request)
+    story = _printable(earlier or _story(request))
     return Message(
-        subject=one_line(story.subject)[:SUBJECT_LIMIT],
+        subject=story.subject[:SUBJECT_LIMIT],
         text=_text(story, public_url, acknowledge, output),
-        html=_html(story, public_url, acknowledge, output),
-        headline=one_line(story.headline),
-        facts=tuple((label, one_line(value)) for label, value in story.facts),
-        closing=one_line(story.closing),
+        sender=public_url,
+        headline=story.headline,
+        facts=story.facts,
+        closing=story.closing,
         link=f"{public_url}/api/v1/incidents/{request.incident.id}/" if public_url and request.incident else "",
         acknowledge=acknowledge,
         output=output,
-        lines=tuple(one_line(line) for line in story.lines),
+        lines=story.lines,
         others=story.others,
     )
 
@@ -315,34 +334,24 @@ def one_line(text: str) -> str:
     return " ".join(printable.split())
 
 
+def _printable(story: _Story) -> _Story:
+    """A story whose every part is one printable line."""
+    return _Story(
+        one_line(story.subject),
+        one_line(story.headline),
+        tuple((label, one_line(value)) for label, value in story.facts),
+        one_line(story.closing),
+        tuple(one_line(line) for line in story.lines),
+        story.others,
+    )
+
+
 def _text(story: _Story, public_url: str, acknowledge: str, output: str) -> str:
-    lines = [one_line(story.headline), ""]
-    lines += [f"{label + ':':<11}{one_line(value)}" for label, value in story.facts]
-    lines += ["", *_listed(story)] if story.lines else []
-    lines += ["", one_line(story.closing)] if story.closing else []
+    lines = [story.headline, ""]
+    lines += [f"{label + ':':<11}{value}" for label, value in story.facts]
+    lines += ["", *listing(story.lines, story.others, ROOM_OF_A_MAIL)] if story.lines else []
+    lines += ["", story.closing] if story.closing else []
     lines += ["", "It said at last:", *(f"    {line}" for line in output.split("\n"))] if output else []
     lines += ["", f"Acknowledge: {acknowledge}"] if acknowledge else []
     lines += ["", f"-- \nUptime Monitor {public_url}".rstrip()]
     return "\n".join(lines) + "\n"
-
-
-def _listed(story: _Story) -> list[str]:
-    return listing([one_line(line) for line in story.lines], story.others, ROOM_OF_A_MAIL)
-
-
-def _html(story: _Story, public_url: str, acknowledge: str, output: str) -> str:
-    rows = "".join(
-        f'<tr><td style="color:#666;padding:2px 12px 2px 0;vertical-align:top">{escape(label)}</td>'
-        f"<td>{escape(one_line(value))}</td></tr>"
-        for label, value in story.facts
-    )
-    closing = f"<p>{escape(one_line(story.closing))}</p>" if story.closing else ""
-    button = f'<p><a href="{escape(acknowledge)}">Acknowledge</a></p>' if acknowledge else ""
-    said = f'<p>It said at last:</p><pre style="background:#f4f4f4;padding:8px">{escape(output)}</pre>' if output else ""
-    listed = f"<p>{'<br>'.join(map(escape, _listed(story)))}</p>" if story.lines else ""
-    table = f'<table style="border-collapse:collapse">{rows}</table>' if rows else ""
-    return (
-        '<!doctype html><html><body style="font-family:sans-serif;font-size:15px;color:#222">'
-        f'<p style="font-size:18px"><strong>{escape(one_line(story.headline))}</strong></p>{table}{listed}{closing}{said}{button}'
-        f'<p style="color:#888;font-size:12px">Uptime Monitor {escape(public_url)}</p></body></html>'
-    )
