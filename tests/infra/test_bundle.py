@@ -1,14 +1,28 @@
-"""The packages of the Lambdas: nothing else is on the path when their handlers are loaded."""
+"""The packages of the Lambdas: zipped, unpacked, and run by AWS's own runtime client with nothing else on the path."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from standardwebhooks import Webhook
 
+from core.local.api_gateway import Route, proxy_event
+from core.local.http_listener import Request
+from tests.aws_stand_in import ENVIRONMENT, AwsStandIn
+from tests.dispatching import VAULT_KEY, Dispatch, alert_request, dispatch_environment, sqs_record
 from tests.infra.estates import ROOT  # also finds Node.js for the CDK
+from tests.integration.test_ping_lambda import heartbeat, pings_of, received
+from tests.integration.test_ping_mail import record as mail_record
+from tests.lambda_runtime import RuntimeApi, function, runtime_client
+from tests.services import Reply, always, service
 
 # isort: split
 from cdk import bundle
@@ -17,53 +31,167 @@ LOAD = "import sys, json; sys.path.insert(0, sys.argv[1]); module = __import__(s
 LOAD += "callable(getattr(module, sys.argv[3])) or sys.exit('no handler'); "
 LOAD += "print(json.dumps(sorted({str(m.__file__) for m in list(sys.modules.values()) if getattr(m, '__file__', None)})))"
 ENVIRON = {
-    "UPTIME_ENV": "prod",
+    "UPTIME_ENV": ENVIRONMENT,
     "AWS_REGION": "eu-west-1",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "x",
     "AWS_SECRET_ACCESS_KEY": "x",
     "EMAIL_FROM": "a@example.com",
-    "PING_MAIL_DOMAIN": "ping.example.com",
+    "PING_MAIL_DOMAIN": "ping.example.org",
+    "PRIVATE_TARGETS": "true",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 LIMITS = {"alert_dispatch": 40_000_000, "ping": 2_000_000}
-
-
-@pytest.fixture(scope="module", params=bundle.FUNCTIONS)
-def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    target = tmp_path_factory.mktemp(request.param)
-    bundle.build(request.param, "x86_64", target)
-    return request.param, target
-
-
 HANDLERS = {
     "alert_dispatch": [("lambdas.alert_dispatch.handler", "handler")],
     "ping": [("lambdas.ping.app", "app"), ("lambdas.ping.mail", "mail_handler")],
 }
+SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo5ODc2NTQ="
 
 
-def test_handlers_load_with_nothing_but_the_package(package: tuple[str, Path]) -> None:
-    function, target = package
-    for module, name in HANDLERS[function]:
-        command = [sys.executable, "-I", "-S", "-B", "-c", LOAD, str(target), module, name]
+@dataclass(frozen=True)
+class Package:
+    """A package of a function; `zipped` is how many bytes are uploaded."""
+
+    function: str
+    folder: Path
+    zipped: int
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
+    """Each function's package, zipped and unpacked again, as the CDK and Lambda do it."""
+    made = {}
+    for name in bundle.FUNCTIONS:
+        folder = tmp_path_factory.mktemp(name)
+        bundle.build(name, "x86_64", folder / "built")
+        archive = shutil.make_archive(str(folder / name), "zip", folder / "built")
+        shutil.rmtree(folder / "built")
+        shutil.unpack_archive(archive, folder / "task")
+        made[name] = Package(name, folder / "task", Path(archive).stat().st_size)
+    return made
+
+
+@pytest.fixture(params=bundle.FUNCTIONS)
+def package(request: pytest.FixtureRequest, packages: dict[str, Package]) -> Package:
+    return packages[request.param]
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return runtime_client(tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.fixture
+def told(aws_endpoint: str) -> dict[str, str]:
+    """What the functions are told here."""
+    return {**ENVIRON, "AWS_ENDPOINT_URL": aws_endpoint}
+
+
+@pytest.fixture
+def dispatch(aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatch]:
+    """What alert_dispatch needs at AWS; the keys of the vault are a secret there."""
+    aws.client("secretsmanager").create_secret(Name=aws.names.vault_key_secret, SecretString=VAULT_KEY)
+    with dispatch_environment(aws, monkeypatch) as made:
+        yield made
+
+
+def test_handlers_load_with_nothing_but_the_package(package: Package) -> None:
+    for module, name in HANDLERS[package.function]:
+        command = [sys.executable, "-I", "-S", "-B", "-c", LOAD, str(package.folder), module, name]
         done = subprocess.run(command, check=False, env=ENVIRON, cwd="/", capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         standard = (str(Path(os.__file__).parent), str(Path(sys.base_prefix)))
-        strange = [path for path in json.loads(done.stdout) if not path.startswith((str(target), *standard))]
+        strange = [path for path in json.loads(done.stdout) if not path.startswith((str(package.folder), *standard))]
         assert strange == []
 
 
-def test_packages_hold_our_code_at_its_paths_and_are_small(package: tuple[str, Path]) -> None:
-    function, target = package
-    [other] = set(bundle.FUNCTIONS) - {function}
-    files = [path for path in target.rglob("*") if path.is_file()]
+def test_packages_hold_our_code_at_its_paths_and_are_small(package: Package) -> None:
+    [other] = set(bundle.FUNCTIONS) - {package.function}
+    files = [path for path in package.folder.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    sys.stdout.write(f"{package.function}: {package.zipped / 1e6:.1f} MB zipped, {size / 1e6:.1f} MB unpacked\n")
 
-    assert (target / "lambdas" / function).is_dir()
-    assert (target / "core/contracts/names.py").is_file()
-    assert not (target / "lambdas" / other).exists()
-    assert [path for path in target.glob("core/*") if path.name not in ("__init__.py", "contracts")] == []
-    assert sum(path.stat().st_size for path in files) <= LIMITS[function]
+    assert (package.folder / "lambdas" / package.function).is_dir()
+    assert (package.folder / "core/contracts/names.py").is_file()
+    assert not (package.folder / "lambdas" / other).exists()
+    assert [path for path in package.folder.glob("core/*") if path.name not in ("__init__.py", "contracts")] == []
+    assert size <= LIMITS[package.function]
     assert [path for path in files if path.suffix == ".so" and "aarch64" in path.name] == []
+
+
+def ping(api: RuntimeApi, uid: str, body: bytes = b"") -> tuple[int, Any]:
+    """Ping as API Gateway hands it over; status and text of the answer."""
+    headers = (("Host", "ping.example.com"), ("User-Agent", "curl/8.5.0"))
+    request = Request("POST", f"/api/ping/{uid}/", headers, body, "203.0.113.9")
+    outcome = api.invoke(proxy_event(request, Route("/ping/{token}", {"token": uid}), uuid4(), 1_795_867_200_000, binary=True))
+    assert outcome.error is None, outcome.error
+    return outcome.answer["statusCode"], outcome.answer["body"]
+
+
+def test_a_ping_through_the_package_is_in_the_table_in_the_bucket_and_on_its_way(
+    packages: dict[str, Package], runtime: Path, aws: AwsStandIn, told: dict[str, str]
+) -> None:
+    uid, output = heartbeat(), b"done\n" * 50_000
+    with function(packages["ping"].folder, runtime, "lambdas.ping.app.app", told) as api:
+        assert api.wait_started() is None
+        sys.stdout.write(f"ping: a cold start takes {api.init_cpu_s:.2f} s of CPU\n")
+        assert [ping(api, uid)[0], ping(api, uid, output)[0], ping(api, str(uuid4()))[0]] == [200, 200, 404]
+
+    small, large = sorted(pings_of(uid), key=lambda item: item.body_size)
+    assert (small.kind, small.method, large.body_size) == ("success", "POST", len(output))
+    kept = aws.client("s3").get_object(Bucket=aws.names.ping_bodies_bucket, Key=large.body_key)["Body"].read()
+    assert kept == output
+    assert [str(event.data.heartbeat_id) for event in received(aws)] == [uid, uid]
+
+
+def test_a_mail_through_the_package_is_a_ping(
+    packages: dict[str, Package], runtime: Path, aws: AwsStandIn, told: dict[str, str]
+) -> None:
+    uid = heartbeat()
+    with function(packages["ping"].folder, runtime, "lambdas.ping.mail.mail_handler", told) as api:
+        outcome = api.invoke({"Records": [mail_record(aws, uid)]})
+
+    assert (outcome.error, outcome.answer) == (None, {"batchItemFailures": []})
+    assert [item.method for item in pings_of(uid)] == ["EMAIL"]
+
+
+def test_an_alert_through_the_package_is_delivered_and_an_error_is_reported(
+    packages: dict[str, Package], runtime: Path, dispatch: Dispatch, told: dict[str, str]
+) -> None:
+    """The error comes first: a runtime that reported one goes on."""
+    with (
+        service(always(Reply(200))) as receiver,
+        function(packages["alert_dispatch"].folder, runtime, "lambdas.alert_dispatch.handler.handler", told) as api,
+    ):
+        assert api.wait_started() is None
+        sys.stdout.write(f"alert_dispatch: a cold start takes {api.init_cpu_s:.2f} s of CPU\n")
+        failed = api.invoke({"no": "event of SQS"})
+        channel = dispatch.channel("webhook", {"url": receiver.url, "secret": SECRET})
+        request = alert_request(channel)
+        delivered = api.invoke({"Records": [sqs_record(request)]})
+
+    assert failed.error
+    assert (failed.error["errorType"], bool(failed.error["stackTrace"])) == ("UnexpectedBatchTypeError", True)
+    assert (delivered.error, delivered.answer) == (None, {"batchItemFailures": []})
+    [call] = receiver.calls
+    said = Webhook(SECRET).verify(call.body, call.headers)
+    assert (said["type"], said["data"]["monitor"]["name"]) == ("alert.down", "Shop")
+    assert [type(receipt).__name__ for receipt in dispatch.new_receipts()] == ["AlertDelivered"]
+
+
+def test_a_setting_that_is_missing_is_an_error_of_the_cold_start(
+    packages: dict[str, Package], runtime: Path, told: dict[str, str]
+) -> None:
+    del told["EMAIL_FROM"]
+    with function(packages["alert_dispatch"].folder, runtime, "lambdas.alert_dispatch.handler.handler", told) as api:
+        failed = api.wait_started()
+        assert api.process
+        status = api.process.wait(30)
+
+    assert failed
+    assert failed.error
+    assert (failed.error["errorType"], "EMAIL_FROM" in failed.error["errorMessage"], status) == ("SettingError", True, 1)
 
 
 def test_a_package_is_named_by_its_sources_its_lock_and_its_architecture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
