@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help up down status logs demo wipe test test-faults check fmt bench synth image audit cdk sync-local sync-all
+.PHONY: help up down status logs demo wipe test test-deploy test-faults check fmt bench synth image audit cdk sync-local sync-all
 
 # Byte code is written: every start of the box imports the same modules in ten processes.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,10 +40,12 @@ wipe: sync-local ## stop everything and delete all data
 	@read -r -p "Delete all data of this box? [y/N] " answer && [ "$$answer" = y ] && $(BIN)/uptimemonitor wipe --yes
 
 ##@ Development
-test: sync-all ## all tests but the slow ones that kill and starve
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults"
+test: sync-all ## all tests but the slow ones: those that kill and starve, and those that deploy
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults and not deploy"
 test-faults: sync-all ## the tests that kill, starve and wait (up to 40 minutes)
 	@$(BIN)/python -m pytest -m faults -s --timeout 1200
+test-deploy: sync-all ## the estate deployed to a stand-in for AWS, and every call that it makes there
+	@$(BIN)/python -m pytest -m deploy --timeout 1200
 synth: sync-all ## the AWS estate in all configurations, offline: cdk-nag, cfn-lint, every row of its specification
 	@$(BIN)/python -m pytest tests/infra -q
 check: sync-all ## format, lint, types, import rules

@@ -60,9 +60,7 @@ class EdgeStack(EstateStack):
     def may_record(self, function: EstateFunction) -> None:
         """What recording a ping takes: one transaction, a body, an event."""
         table = self.data.tables[self.config.names.heartbeats_table]
-        function.may(
-            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"], table.table_arn
-        )
+        function.may(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table.table_arn)
         function.may(["s3:PutObject"], self.data.bodies)
         function.may(["events:PutEvents"], self.events.bus.event_bus_arn)
         accept(function.role, bodies_reason(self.data))
@@ -159,7 +157,7 @@ class EdgeStack(EstateStack):
                 service="ses", resource="configuration-set", resource_name=self.events.configuration_set.configuration_set_name
             )
         )
-        dispatch.may(["ses:SendEmail"], *arns)
+        dispatch.may(["ses:SendEmail", "ses:SendRawEmail"], *arns)  # a raw mail sent with SendEmail is checked as the other
         accept(dispatch.role, bodies_reason(data))
         if self.config.sms_channels:
             dispatch.may(["sns:Publish"], "*")

@@ -21,13 +21,10 @@ WEB_SECRETS = ("SECRET_KEY", "METRICS_TOKEN")
 """What only Django needs."""
 KEPT_FREE_MIB = 16
 """For /tmp of each container."""
-EVERY_ITEM = [
-    f"dynamodb:{action}"
-    for action in (
-        "GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "BatchWriteItem", "Query", "DescribeTable", "ConditionCheckItem",
-    )
-]  # fmt: skip
-CONSUME = [f"sqs:{action}" for action in ("ReceiveMessage", "DeleteMessage", "GetQueueUrl", "GetQueueAttributes")]
+CONSUME = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueUrl"]
+WATCH = ("BatchGetItem", "BatchWriteItem", "PutItem", "Query", "UpdateItem")
+"""What detector and canary do with the items of heartbeats, and whoever settles pings. `tests/infra/test_permissions.py` holds every
+action of this module to the calls that are really made."""
 
 
 class Tasks(Construct):
@@ -65,10 +62,11 @@ class Tasks(Construct):
         proxies = 2 if self.config.cloudfront else 1
         extra = {"TRUSTED_PROXIES": str(proxies), "SMS_CHANNELS": str(self.config.sms_channels).lower()}
         self._container(task, "web", 1, environment=extra, secrets=WEB_SECRETS, port=WEB_PORT)
-        names, tables = self.config.names, self.data.tables
-        may(task, EVERY_ITEM, tables[names.heartbeats_table].table_arn, tables[names.channel_vault_table].table_arn)
+        names = self.config.names
+        self._may_use(task, names.heartbeats_table, "GetItem", "PutItem", "UpdateItem", "DeleteItem")
+        self._may_use(task, names.channel_vault_table, "PutItem", "Query", "BatchWriteItem")
         may(task, ["s3:GetObject"], self.data.bodies)
-        may(task, ["events:PutEvents"], self.events.bus.event_bus_arn)
+        may(task, ["s3:ListBucket"], self.data.ping_bodies.bucket_arn)  # else a body that is gone is answered 403
         accept(task.task_role, bodies_reason(self.data))
         return task
 
@@ -77,7 +75,8 @@ class Tasks(Construct):
         self._container(
             task, "worker", 1, environment={"NAME_QUESTIONS_PER_S": NAME_QUESTIONS_PER_S}, port=METRICS_PORTS["worker"]
         )
-        self._may_judge(task)
+        self._may_use(task, self.config.names.heartbeats_table, *WATCH, "DeleteItem")
+        may(task, ["events:PutEvents"], self.events.bus.event_bus_arn)
         return task
 
     def _control(self) -> aws_ecs.Ec2TaskDefinition:
@@ -86,8 +85,8 @@ class Tasks(Construct):
         self._container(task, "schedule", 3, port=METRICS_PORTS["schedule"])
         self._container(task, "inbox", 3, environment={"MAIL_EVENTS": "true"}, port=METRICS_PORTS["inbox"])
         self._container(task, "beat", 3)
-        self._may_judge(task)
         names = self.config.names
+        self._may_use(task, names.heartbeats_table, *WATCH)
         queues = [
             self.events.queues[name].queue.queue_arn
             for name in (names.pings_queue, names.receipts_queue, names.mail_events_queue)
@@ -106,10 +105,9 @@ class Tasks(Construct):
         self._container(task, "migrate", 1, secrets=WEB_SECRETS, more_secrets=extra)
         return task
 
-    def _may_judge(self, task: aws_ecs.Ec2TaskDefinition) -> None:
-        """What detector, sweeps and outbox do at the edge."""
-        may(task, EVERY_ITEM, self.data.tables[self.config.names.heartbeats_table].table_arn)
-        may(task, ["events:PutEvents"], self.events.bus.event_bus_arn)
+    def _may_use(self, task: aws_ecs.Ec2TaskDefinition, table: str, *operations: str) -> None:
+        """Let a task make calls about the items of a table."""
+        may(task, [f"dynamodb:{operation}" for operation in operations], self.data.tables[table].table_arn)
 
     def _task(self, noun: str) -> aws_ecs.Ec2TaskDefinition:
         family = f"{self.config.env}-uptimemonitor-{noun}"
