@@ -61,6 +61,7 @@ class DeliveryStack(EstateStack):
             self, "Deployer", role_name=f"{name}-deployer", assumed_by=who, max_session_duration=Duration.hours(1)
         )
         self.repository.grant_pull_push(role)
+        self.repository.grant(role, "ecr:DescribeImages")  # a pushed image is weighed
 
         def arn(service: str, resource: str, noun: str, *, region: str | None = None) -> str:
             return str(self.format_arn(service=service, resource=resource, resource_name=noun, region=region))

@@ -46,7 +46,7 @@ def aws() -> Iterator[str]:
 
 def recorded(endpoint: str) -> dict[str, list[str]]:
     """What the roles were seen with."""
-    seen = httpx.get(endpoint + NEEDS_PATH, trust_env=False).json()
+    seen = httpx.get(endpoint + NEEDS_PATH, timeout=60, trust_env=False).json()
     return {role: seen.get(role, []) for role in ROLES}
 
 

@@ -1,11 +1,12 @@
 """The policies of the roles, judged by the calls that are really made: nothing is missing, and nothing is allowed that nobody needs.
 
-`recorded_calls.json` is what `tests/e2e/test_calls_to_aws.py` sees. What is allowed and not seen there stands in `NOT_RECORDED`, with the
-reason: AWS does it on our behalf, or it is done where no test of ours can follow.
+`recorded_calls.json` is what `tests/e2e/test_calls_to_aws.py` sees; the steps of the workflows are run here. What is allowed and not seen
+stands in `NOT_RECORDED`, with the reason: AWS does it on our behalf, or it is done where no test of ours can follow.
 """
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Final
@@ -14,6 +15,7 @@ import pytest
 
 from tests.infra.estates import ROOT, estate
 from tests.permissions.calls import Need, arn
+from tests.permissions.delivery import ENVIRONMENT, delivery_needs
 from tests.permissions.policies import NotUnderstood, Statement, is_allowed, matches
 from tests.permissions.references import References
 
@@ -25,7 +27,9 @@ CONTAINER = "ECS starts the container: it pulls the image, opens the log and fet
 FUNCTION_LOG = "Lambda writes what the function prints."
 MAPPING = "The event source mapping polls with the role of its function."
 AGENT = "What the agent of ECS on an instance does; the list is the CDK's."
-DEPLOYING = "The workflows: CDK CLI, docker push, and `cdk/delivery` (tests/infra/test_delivery.py)."
+DEPLOYING = (
+    "The workflows push with docker, take on the roles of the CDK's bootstrap, and hand the task of the migration its roles."
+)
 
 NOT_RECORDED: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("*execution*", ("ecr:*", "logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:*"), CONTAINER),
@@ -33,7 +37,7 @@ NOT_RECORDED: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("alert-dispatch-role", ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), MAPPING),
     ("ping-mail-role", ("sqs:*",), MAPPING),
     ("*InstancesRole*", ("ecs:*", "ecr:GetAuthorizationToken", "logs:CreateLogStream", "logs:PutLogEvents"), AGENT),
-    ("deployer", ("ecr:*", "ecs:*", "iam:PassRole", "sts:AssumeRole"), DEPLOYING),
+    ("deployer", ("ecr:*", "iam:PassRole", "sts:AssumeRole"), DEPLOYING),
     ("Watchersprometheustask*", ("elasticfilesystem:*",), "ECS mounts the file system with the task's role."),
     ("VpcFlowsIAMRole*", ("logs:*",), "VPC writes its flow logs."),
 )
@@ -59,6 +63,8 @@ def policies(name: str) -> dict[str, list[Statement]]:
 def recorded(role: str, name: str) -> list[Need]:
     """What a role was seen to need, as it would be in this estate."""
     config = estate(name).config
+    if role == "deployer":
+        return [replace(need, resource=need.resource.replace(ENVIRONMENT, config.env)) for need in delivery_needs()]
     changes = {
         "identity/example.com": f"identity/{config.domain or config.sender}",
         "prod-uptimemonitor": f"{config.env}-uptimemonitor",

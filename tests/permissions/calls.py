@@ -63,14 +63,9 @@ def arn(service: str, resource: str) -> str:
 def needs(call: Call) -> list[Need]:
     """What a role must be allowed for this call."""
     find = {
-        "dynamodb": _dynamodb,
-        "events": _events,
-        "s3": _s3,
-        "secretsmanager": _secrets,
-        "ses": _ses,
-        "sns": _sns,
+        "dynamodb": _dynamodb, "ecr": _ecr, "ecs": _ecs, "events": _events, "s3": _s3, "secretsmanager": _secrets, "ses": _ses, "sns": _sns,
         "sqs": _sqs,
-    }
+    }  # fmt: skip
     try:
         found = list(find.get(call.service, _unknown)(call))
     except (KeyError, ValueError):
@@ -112,6 +107,22 @@ def _sqs(call: Call) -> Found:
 def _secrets(call: Call) -> Found:
     name, asked = _operation(call)
     yield f"secretsmanager:{name}", arn("secretsmanager", f"secret:{asked['SecretId']}-AbCdEf")
+
+
+def _ecr(call: Call) -> Found:
+    name, asked = _operation(call)
+    yield f"ecr:{name}", arn("ecr", f"repository/{asked['repositoryName']}")
+
+
+def _ecs(call: Call) -> Found:
+    """A task is run by its definition, whose revision ECS counts."""
+    name, asked = _operation(call)
+    if name == "RunTask":
+        yield "ecs:RunTask", arn("ecs", f"task-definition/{asked['taskDefinition']}:1")
+        return
+    kind, of = ("task", asked["tasks"]) if "tasks" in asked else ("service", asked.get("services") or [asked["service"]])
+    for one in of:
+        yield f"ecs:{name}", arn("ecs", f"{kind}/{asked['cluster']}/{one.rpartition('/')[2]}")
 
 
 def _s3(call: Call) -> Found:
