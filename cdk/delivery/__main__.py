@@ -13,6 +13,7 @@ import boto3
 
 from cdk.delivery import images, web
 from cdk.delivery.ecs import Cluster, DeliveryFailed
+from cdk.delivery.nights import Nights
 
 DESTROYABLE: Final = ("staging", "dev")
 ENVIRONMENTS: Final = ("prod", *DESTROYABLE)
@@ -55,6 +56,23 @@ def may_destroy(options: argparse.Namespace) -> None:
         raise DeliveryFailed(f"type the name of the environment to confirm: {options.env}")
 
 
+def rest(options: argparse.Namespace) -> None:
+    """The database of an environment that sleeps."""
+    _refuse_prod(options.env)
+    sys.stdout.write(f"{Nights(options.env, boto3.client('rds')).rest()} rests\n")
+
+
+def wake(options: argparse.Namespace) -> None:
+    """The same in the morning, before anything that uses it."""
+    _refuse_prod(options.env)
+    sys.stdout.write(f"{Nights(options.env, boto3.client('rds')).wake()} is awake\n")
+
+
+def _refuse_prod(env: str) -> None:
+    if env not in DESTROYABLE:
+        raise DeliveryFailed(f"{env} never sleeps")
+
+
 STEPS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "weigh": weigh,
     "migrate": migrate,
@@ -62,6 +80,8 @@ STEPS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "validate": validate,
     "tell": tell,
     "may-destroy": may_destroy,
+    "rest": rest,
+    "wake": wake,
 }
 
 

@@ -80,7 +80,17 @@ class DeliveryStack(EstateStack):
         ]
         for actions, resources in rights:
             role.add_to_policy(aws_iam.PolicyStatement(actions=actions, resources=resources))
+        if not config.is_prod:
+            self._nights(role, arn("rds", "db", "*").replace("db/", "db:"))
         accept(role, _reasons(self))
+
+    def _nights(self, role: aws_iam.Role, databases: str) -> None:
+        """The database may rest at night: this environment's alone, by its tag, because its name is CloudFormation's."""
+        only = {"StringEquals": {"aws:ResourceTag/environment": self.config.env}}
+        actions = ["rds:StopDBInstance", "rds:StartDBInstance"]
+        role.add_to_policy(aws_iam.PolicyStatement(actions=actions, resources=[databases], conditions=only))
+        role.add_to_policy(aws_iam.PolicyStatement(actions=["rds:DescribeDBInstances"], resources=[databases]))
+        accept(role, {f"AwsSolutions-IAM5[Resource::{databases}]": "Its name is CloudFormation's; the tag says which it is."})
 
 
 def _reasons(stack: DeliveryStack) -> dict[str, str]:

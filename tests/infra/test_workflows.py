@@ -116,4 +116,15 @@ def test_staging_sleeps_at_night() -> None:
     assert [entry["cron"] for entry in schedule["on"]["schedule"]] == ["0 20 * * 1-5", "0 8 * * 1-5"]
     (job,) = schedule["jobs"].values()
     assert "github.event.schedule == '0 20 * * 1-5' && 'destroy' || 'deploy'" in job["env"]["VERB"]
-    assert "-uptimemonitor-data" not in job["steps"][-1]["env"]["STACKS"]
+    steps = {step["name"]: step for step in job["steps"] if "name" in step}
+    assert steps["Take down or set up what computes"]["env"]["STACKS"].split() == [
+        f"staging-uptimemonitor-{noun}" for noun in ("core", "monitoring")
+    ]  # what is priced is what sleeps
+
+
+def test_the_database_rests_after_what_uses_it_and_is_awake_before() -> None:
+    (job,) = content("staging-schedule")["jobs"].values()
+    ran = [(step.get("if", "always"), step["run"]) for step in job["steps"] if "run" in step]
+    assert [when for when, _ in ran] == ["env.VERB == 'deploy'", "always", "env.VERB == 'destroy'"]
+    assert "delivery wake --env staging" in ran[0][1]
+    assert "delivery rest --env staging" in ran[2][1]
