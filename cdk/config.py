@@ -24,6 +24,21 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """What an environment has instead of the defaults of `Config`."""
 
+LEAN: Final[Mapping[str, Any]] = {
+    "instance_class": "t4g.small", "spot_workers": True, "spare_percent": 0, "detailed_metrics": False, "flow_logs": "rejected",
+    "small_watchers": True, "database_gib": 20, "cache_class": "cache.t4g.micro",
+}  # fmt: skip
+NO_STANDBY: Final[Mapping[str, Any]] = {"database_class": "t4g.micro", "cache_replicas": 0, "nat": "instance"}
+PROFILES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
+    "specified": {},
+    "lean": {
+        "prod": {**LEAN, "database_class": "t4g.small"},
+        "staging": {**LEAN, **NO_STANDBY},
+        "dev": {**LEAN, **NO_STANDBY},
+    },
+}
+"""What a profile has instead of that, by environment (ADR 190)."""
+
 
 class ConfigError(Exception):
     """A key of the context is unknown, malformed, missing or contradicts another; the message names it."""
@@ -35,6 +50,7 @@ class Config:
 
     env: str
     account: str
+    profile: str = "specified"
     region: str = "eu-west-1"
     domain: str = ""
     hosted_zone_id: str = ""
@@ -42,15 +58,22 @@ class Config:
     email_from: str = ""
     alarm_email: str = ""
     multi_az: bool = False
+    nat: str = "gateway"
     nat_gateways: int = 1
+    flow_logs: str = "all"
     instance_class: str = "t3.medium"
     database_class: str = "t3.medium"
+    database_gib: int = 50
     cache_class: str = "cache.t3.medium"
+    cache_replicas: int = 1
     web_tasks: int = 2
     worker_tasks: int = 2
     control_tasks: int = 1
     max_tasks: int = 10
     spot_workers: bool = False
+    spare_percent: int = 20
+    detailed_metrics: bool = True
+    small_watchers: bool = False
     lambda_architecture: str = "arm64"
     read_replica: bool = False
     cloudfront: bool = False
@@ -76,7 +99,11 @@ class Config:
         if env not in ENVIRONMENTS:
             raise ConfigError(f"env: must be one of {', '.join(ENVIRONMENTS)}")
         account = {"account": environ.get("CDK_DEFAULT_ACCOUNT", "")}
-        values = {**account, **DEFAULTS[env], **{key: _typed(key, known[key], value) for key, value in given.items()}}
+        profile = str(given.get("profile", "specified"))
+        if profile not in PROFILES:
+            raise ConfigError(f"profile: must be one of {', '.join(PROFILES)}")
+        read = {key: _typed(key, known[key], value) for key, value in given.items()}
+        values = {**account, **DEFAULTS[env], **PROFILES[profile].get(env, {}), **read}
         if not values["account"]:
             raise ConfigError("account: is missing; say -c account=..., or log in")
         config = cls(**values)
@@ -94,6 +121,11 @@ class Config:
     def is_prod(self) -> bool:
         """Whether data must survive a mistake."""
         return self.env == "prod"
+
+    @property
+    def architecture(self) -> str:
+        """That of the instances, of what Fargate runs, and so of the image: `arm64` or `x86_64`."""
+        return INSTANCE_TYPES[self.instance_class].architecture
 
     @property
     def zones(self) -> list[str]:
@@ -141,6 +173,12 @@ RULES: Final[tuple[Rule, ...]] = (
     ("email_from", lambda c: not (c.domain or c.email_from), "must be said where there is no domain"),
     ("email_from", lambda c: "@" not in c.sender, "must be an address"),
     ("nat_gateways", lambda c: not 1 <= c.nat_gateways <= len(c.zones), "must be 1 or 2"),
+    ("nat", lambda c: c.nat not in ("gateway", "instance"), "must be gateway or instance"),
+    ("flow_logs", lambda c: c.flow_logs not in ("all", "rejected"), "must be all or rejected"),
+    ("database_gib", lambda c: not 20 <= c.database_gib <= 500, "must be 20 to 500: it grows by itself up to that"),  # noqa: PLR2004
+    ("cache_replicas", lambda c: c.cache_replicas not in (0, 1), "must be 0 or 1"),
+    ("cache_replicas", lambda c: c.multi_az and not c.cache_replicas, "must be 1 with multi_az: a zone may go"),
+    ("spare_percent", lambda c: not 0 <= c.spare_percent <= 50, "must be 0 to 50"),  # noqa: PLR2004  (ECS has no use for more)
     ("instance_class", lambda c: c.instance_class not in INSTANCE_TYPES, f"must be one of {', '.join(INSTANCE_TYPES)}"),
     ("web_tasks", lambda c: c.web_tasks < 1, "must be 1 at least"),
     ("worker_tasks", lambda c: c.worker_tasks < 1, "must be 1 at least"),

@@ -18,6 +18,11 @@ GIB = 1024**3
 ABOVE = aws_cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 BELOW = aws_cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 MISSING_IS_BAD = aws_cloudwatch.TreatMissingData.BREACHING
+RUNNING = {
+    True: {"namespace": "ECS/ContainerInsights", "metric_name": "RunningTaskCount", "statistic": "Minimum"},
+    False: {"namespace": "AWS/ECS", "metric_name": "CPUUtilization", "statistic": "SampleCount"},
+}
+"""By `detailed_metrics`: both count tasks, the second for free: ECS reports the CPU of each task of a service, and nothing without one."""
 MISSING_IS_FINE = aws_cloudwatch.TreatMissingData.NOT_BREACHING
 
 
@@ -53,10 +58,8 @@ class Alarms(Construct):
 
     def _core(self, core: CoreStack) -> None:
         for noun, service in (("web", core.web), ("worker", core.worker), ("control", core.control)):
-            running = aws_cloudwatch.Metric(
-                namespace="ECS/ContainerInsights", metric_name="RunningTaskCount", statistic="Minimum", period=MINUTE,
-                dimensions_map={"ClusterName": core.cluster.cluster_name, "ServiceName": service.service_name},
-            )  # fmt: skip
+            dimensions = {"ClusterName": core.cluster.cluster_name, "ServiceName": service.service_name}
+            running = aws_cloudwatch.Metric(**RUNNING[self.config.detailed_metrics], period=MINUTE, dimensions_map=dimensions)
             self._alarm(f"{noun}-no-task", running, 1, 2, comparison=BELOW, missing=MISSING_IS_BAD)
         self._alarm("targets-unhealthy", core.web_targets.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum"), 0, 2)
         self._alarm("queue-long", core.queue_length, 1000, 10)
@@ -66,7 +69,7 @@ class Alarms(Construct):
         database = data.database
         self._alarm("database-cpu", database.metric_cpu_utilization(period=MINUTE), 90, 5)
         free = database.metric_free_storage_space(period=MINUTE, statistic="Minimum")
-        self._alarm("database-disk", free, 0.15 * data.storage_gib * GIB, 5, comparison=BELOW)
+        self._alarm("database-disk", free, 0.15 * self.config.database_gib * GIB, 5, comparison=BELOW)
 
     def _alarm(
         self, noun: str, metric: aws_cloudwatch.Metric, threshold: float, minutes: int, *,

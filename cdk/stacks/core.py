@@ -27,6 +27,7 @@ from cdk.stacks.network import NetworkStack
 from cdk.stacks.tasks import METRICS_NAMESPACE, Tasks
 
 COOLDOWN = Duration.seconds(300)
+HARDWARE = {"arm64": aws_ecs.AmiHardwareType.ARM, "x86_64": aws_ecs.AmiHardwareType.STANDARD}
 QUEUE_LENGTH = "QueueLength"
 
 
@@ -43,8 +44,12 @@ class CoreStack(EstateStack):
         )
         self.cluster = aws_ecs.Cluster(
             self, "Cluster", cluster_name=f"{config.env}-uptimemonitor-cluster", vpc=network.vpc,
-            container_insights_v2=aws_ecs.ContainerInsights.ENABLED,
+            container_insights_v2=aws_ecs.ContainerInsights.ENABLED if config.detailed_metrics else aws_ecs.ContainerInsights.DISABLED,
         )  # fmt: skip
+        accept(
+            self.cluster,
+            {} if config.detailed_metrics else {"AwsSolutions-ECS4": "detailed_metrics is off: tasks are counted without."},
+        )
         self.capacity = self._capacity("Instances", instances_for(config), most_instances_for(config), spot=False)
         self.spot = (
             self._capacity("SpotInstances", *spot_instances_for(config), spot=True) if config.spot_workers else self.capacity
@@ -63,15 +68,17 @@ class CoreStack(EstateStack):
         role.add_managed_policy(aws_iam.ManagedPolicy.from_aws_managed_policy_name(SESSIONS))
         accept(role, INSTANCE_ROLE_REASONS)
         kind = aws_ec2.InstanceType(self.config.instance_class)
+        image = aws_ecs.EcsOptimizedImage.amazon_linux2023(HARDWARE[self.config.architecture])
         template = aws_ec2.LaunchTemplate(
-            self, f"{noun}Template", instance_type=None if spot else kind, machine_image=aws_ecs.EcsOptimizedImage.amazon_linux2023(),
+            self, f"{noun}Template", instance_type=None if spot else kind, machine_image=image,
             role=role, security_group=self.network.groups.fixed(Construct(self, f"{noun}-groups"), "app"), require_imdsv2=True,
-            http_put_response_hop_limit=1, detailed_monitoring=True, user_data=aws_ec2.UserData.for_linux(),
+            http_put_response_hop_limit=1, detailed_monitoring=self.config.detailed_metrics, user_data=aws_ec2.UserData.for_linux(),
             block_devices=[_disk()],
         )  # fmt: skip
         group = self._group(noun, template, least, most, spot=spot)
         provider = aws_ecs.AsgCapacityProvider(
-            self, f"{noun}Provider", auto_scaling_group=group, enable_managed_scaling=True, target_capacity_percent=80,
+            self, f"{noun}Provider", auto_scaling_group=group, enable_managed_scaling=True,
+            target_capacity_percent=100 - self.config.spare_percent,
             enable_managed_termination_protection=True, enable_managed_draining=True, minimum_scaling_step_size=1,
             maximum_scaling_step_size=2, instance_warmup_period=120,
             capacity_provider_name=f"{self.config.env}-uptimemonitor-{noun.lower()}",
@@ -90,6 +97,7 @@ class CoreStack(EstateStack):
                 for name in alternatives(self.config.instance_class)
             ],
             instances_distribution=aws_autoscaling.InstancesDistribution(
+                on_demand_base_capacity=1 if self.config.is_prod else 0,  # where Spot has nothing left, somebody still checks
                 on_demand_percentage_above_base_capacity=0,
                 spot_allocation_strategy=aws_autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED,
             ),

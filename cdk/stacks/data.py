@@ -33,8 +33,6 @@ ATTRIBUTE_TYPES = {
 class DataStack(EstateStack):
     """The stateful part. Deleting the stack keeps what holds data."""
 
-    storage_gib = 50
-
     def __init__(self, scope: Construct, config: Config, network: NetworkStack) -> None:
         super().__init__(scope, "data", config)
         self.network = network
@@ -95,7 +93,7 @@ class DataStack(EstateStack):
             security_groups=[group], database_name=DATABASE,
             credentials=aws_rds.Credentials.from_generated_secret("postgres", secret_name=f"{config.env}/uptimemonitor/database-admin"),
             parameter_group=aws_rds.ParameterGroup(self, "DatabaseParameters", engine=engine, parameters=parameters),
-            multi_az=config.multi_az, storage_encrypted=True, allocated_storage=self.storage_gib, max_allocated_storage=500,
+            multi_az=config.multi_az, storage_encrypted=True, allocated_storage=config.database_gib, max_allocated_storage=500,
             storage_type=aws_rds.StorageType.GP3, backup_retention=Duration.days(7), preferred_backup_window=NIGHT,
             preferred_maintenance_window="sun:04:00-sun:05:00", copy_tags_to_snapshot=True, auto_minor_version_upgrade=True,
             deletion_protection=config.is_prod, cloudwatch_logs_exports=["postgresql"], iam_authentication=False, port=5432,
@@ -171,7 +169,8 @@ class DataStack(EstateStack):
         subnets = aws_elasticache.CfnSubnetGroup(self, "RedisSubnets", description="Redis", subnet_ids=private.subnet_ids)
         cache = aws_elasticache.CfnReplicationGroup(
             self, "Redis", replication_group_description="Broker and cache of Uptime Monitor", engine="redis", engine_version="7.1",
-            cache_node_type=config.cache_class, num_cache_clusters=2, automatic_failover_enabled=True, multi_az_enabled=config.multi_az,
+            cache_node_type=config.cache_class, num_cache_clusters=1 + config.cache_replicas,
+            automatic_failover_enabled=config.cache_replicas > 0, multi_az_enabled=config.multi_az,
             transit_encryption_enabled=True, at_rest_encryption_enabled=True, auth_token=token.secret_value.unsafe_unwrap(), port=6379,
             snapshot_window="03:00-04:00", snapshot_retention_limit=7, cache_subnet_group_name=subnets.ref, auto_minor_version_upgrade=True,
             security_group_ids=[self.network.groups.cache.security_group_id], cache_parameter_group_name="default.redis7",

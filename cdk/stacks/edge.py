@@ -86,7 +86,8 @@ class EdgeStack(EstateStack):
             self, "Api", rest_api_name=f"{self.config.env}-uptimemonitor-ping", binary_media_types=["*/*"], cloud_watch_role=False,
             endpoint_types=[aws_apigateway.EndpointType.REGIONAL], disable_execute_api_endpoint=bool(self.config.domain),
             deploy_options=aws_apigateway.StageOptions(
-                stage_name=STAGE, throttling_rate_limit=2000, throttling_burst_limit=4000, metrics_enabled=True,
+                stage_name=STAGE, throttling_rate_limit=2000, throttling_burst_limit=4000,
+                metrics_enabled=self.config.detailed_metrics,
                 access_log_destination=aws_apigateway.LogGroupLogDestination(log), access_log_format=fields,
             ),
         )  # fmt: skip

@@ -8,11 +8,13 @@ from constructs import Construct
 from cdk.capacity import METRICS_PORTS, WEB_PORT
 from cdk.config import Config
 from cdk.stacks.estate_stack import EstateStack, accept
+from cdk.stacks.nat import NatInstances
 
 CIDR = "10.0.0.0/16"
 PUBLIC = ("10.0.1.0/24", "10.0.2.0/24")
 PRIVATE = ("10.0.3.0/24", "10.0.4.0/24")
 NAMESPACE = "uptimemonitor.local"
+TRAFFIC = {"all": aws_ec2.FlowLogTrafficType.ALL, "rejected": aws_ec2.FlowLogTrafficType.REJECT}
 PROMETHEUS_PORT, GRAFANA_PORT, ALERTMANAGER_PORT = 9090, 3000, 9093
 
 
@@ -66,13 +68,17 @@ class NetworkStack(EstateStack):
             aws_ec2.SubnetConfiguration(name="public", subnet_type=aws_ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False),
             aws_ec2.SubnetConfiguration(name="private", subnet_type=aws_ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=24),
         ]  # fmt: skip
+        nat = NatInstances() if self.config.nat == "instance" else None
         vpc = aws_ec2.Vpc(
-            self, "Vpc", ip_protocol=aws_ec2.IpProtocol.DUAL_STACK, ip_addresses=aws_ec2.IpAddresses.cidr(CIDR),
+            self, "Vpc", nat_gateway_provider=nat and nat.provider, ip_protocol=aws_ec2.IpProtocol.DUAL_STACK,
+            ip_addresses=aws_ec2.IpAddresses.cidr(CIDR),
             availability_zones=self.config.zones, nat_gateways=self.config.nat_gateways, subnet_configuration=subnets,
             restrict_default_security_group=False,
         )  # fmt: skip
         for subnet, cidr in zip([*vpc.public_subnets, *vpc.private_subnets], [*PUBLIC, *PRIVATE], strict=True):
             subnet.node.default_child.add_property_override("CidrBlock", cidr)  # the CDK counts from 10.0.0.0
+        if nat:
+            nat.guard(self, CIDR)
         vpc.add_gateway_endpoint("S3", service=aws_ec2.GatewayVpcEndpointAwsService.S3)
         vpc.add_gateway_endpoint("DynamoDB", service=aws_ec2.GatewayVpcEndpointAwsService.DYNAMODB)
         return vpc
@@ -112,7 +118,11 @@ class NetworkStack(EstateStack):
             self, "FlowLog", log_group_name=f"/{self.config.env}/vpc", retention=aws_logs.RetentionDays.ONE_WEEK,
             encryption_key=self.log_key, removal_policy=RemovalPolicy.DESTROY,
         )  # fmt: skip
-        self.vpc.add_flow_log("Flows", destination=aws_ec2.FlowLogDestination.to_cloud_watch_logs(group))
+        self.vpc.add_flow_log(
+            "Flows",
+            destination=aws_ec2.FlowLogDestination.to_cloud_watch_logs(group),
+            traffic_type=TRAFFIC[self.config.flow_logs],
+        )
 
 
 def allow(source: aws_ec2.ISecurityGroup, target: aws_ec2.ISecurityGroup, port: int | None, why: str) -> None:

@@ -17,6 +17,9 @@ from cdk.stacks.estate_stack import accept
 from cdk.stacks.network import NetworkStack
 
 ASSETS: Final = Path(__file__).parents[1] / "assets"
+SPECIFIED: Final = (512, 1024)
+SMALL: Final = (256, 512)
+"""CPU units and MiB; Prometheus, which holds a month of series, is never small."""
 UNPACKER: Final = "public.ecr.aws/docker/library/busybox:1.37.0"
 
 
@@ -67,7 +70,8 @@ class Watchers(Construct):
         alone = watcher.files is not None
         return aws_ecs.FargateService(
             self, f"{watcher.name}-service", service_name=f"{self.config.env}-uptimemonitor-{watcher.name}", cluster=self.cluster,
-            task_definition=task, desired_count=1, security_groups=[self.group], assign_public_ip=False,
+            task_definition=task, desired_count=1,
+            propagate_tags=aws_ecs.PropagatedTagSource.SERVICE, security_groups=[self.group], assign_public_ip=False,
             min_healthy_percent=0 if alone else 100, max_healthy_percent=100 if alone else 200,
             circuit_breaker=aws_ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             vpc_subnets=aws_ec2.SubnetSelection(subnet_type=aws_ec2.SubnetType.PRIVATE_WITH_EGRESS),
@@ -80,10 +84,11 @@ class Watchers(Construct):
         family = f"{self.config.env}-uptimemonitor-{watcher.name}"
         who = aws_iam.ServicePrincipal("ecs-tasks.amazonaws.com")
         roles = {kind: aws_iam.Role(self, f"{watcher.name}-{kind}", assumed_by=who) for kind in ("task", "execution")}
+        cpu, memory = SMALL if self.config.small_watchers and watcher.files is None else SPECIFIED
         volumes = [aws_ecs.Volume(name="config"), aws_ecs.Volume(name="tmp"), _data(watcher)]
         task = aws_ecs.FargateTaskDefinition(
-            self, watcher.name, family=family, cpu=512, memory_limit_mib=1024, task_role=roles["task"], execution_role=roles["execution"],
-            volumes=volumes,
+            self, watcher.name, family=family, cpu=cpu, memory_limit_mib=memory, task_role=roles["task"], execution_role=roles["execution"],
+            volumes=volumes, runtime_platform=_platform(self.config.architecture),
         )  # fmt: skip
         if watcher.files:
             actions = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
@@ -132,6 +137,11 @@ def packed(folder: Path) -> str:
                 entry.size = path.stat().st_size
                 archive.addfile(entry, io.BytesIO(path.read_bytes()))
     return base64.b64encode(gzip.compress(data.getvalue(), mtime=0)).decode()
+
+
+def _platform(architecture: str) -> aws_ecs.RuntimePlatform:
+    cpu = aws_ecs.CpuArchitecture.ARM64 if architecture == "arm64" else aws_ecs.CpuArchitecture.X86_64
+    return aws_ecs.RuntimePlatform(operating_system_family=aws_ecs.OperatingSystemFamily.LINUX, cpu_architecture=cpu)
 
 
 def _data(watcher: Watcher) -> aws_ecs.Volume:

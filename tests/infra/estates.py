@@ -41,7 +41,9 @@ CONTEXTS: Mapping[str, Mapping[str, str]] = {
         "alarm_email": "operators@example.com",
         "image": "sha256:" + "a" * 64,
     },
+    "lean": {"env": "prod", **DOMAIN, "profile": "lean"},
     "staging": {"env": "staging", "account": ACCOUNT, "email_from": "alerts@example.com"},
+    "staging, lean": {"env": "staging", "account": ACCOUNT, "email_from": "alerts@example.com", "profile": "lean"},
     "dev": {"env": "dev", "account": ACCOUNT, "email_from": "alerts@example.com"},
 }
 

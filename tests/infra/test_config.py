@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cdk.capacity import INSTANCE_TYPES, alternatives, instances_for, most_instances_for, spot_instances_for, task_share
-from cdk.config import ENVIRONMENTS, Config, ConfigError
+from cdk.config import ENVIRONMENTS, PROFILES, Config, ConfigError
 
 ACCOUNT = {"account": "123456789012"}
 PROD = {"env": "prod", **ACCOUNT, "domain": "example.com", "hosted_zone_id": "Z1"}
@@ -36,7 +36,14 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference/aws-config.md"
         ({**DEV, "email_from": "nobody"}, "email_from"),
         ({**PROD, "nat_gateways": "3"}, "nat_gateways"),
         ({**PROD, "nat_gateways": "one"}, "nat_gateways"),
-        ({**PROD, "instance_class": "t4g.medium"}, "instance_class"),
+        ({**PROD, "instance_class": "t2.medium"}, "instance_class"),
+        ({**PROD, "profile": "cheap"}, "profile"),
+        ({**PROD, "nat": "none"}, "nat"),
+        ({**PROD, "flow_logs": "none"}, "flow_logs"),
+        ({**PROD, "database_gib": "10"}, "database_gib"),
+        ({**DEV, "cache_replicas": "2"}, "cache_replicas"),
+        ({**PROD, "cache_replicas": "0"}, "cache_replicas"),
+        ({**PROD, "spare_percent": "60"}, "spare_percent"),
         ({**PROD, "web_tasks": "0"}, "web_tasks"),
         ({**PROD, "worker_tasks": "0"}, "worker_tasks"),
         ({**PROD, "control_tasks": "3"}, "control_tasks"),
@@ -106,6 +113,24 @@ def test_every_task_has_an_interface_and_memory_at_desired_and_at_maximum_scale(
 def test_spot_takes_types_that_hold_the_same_tasks() -> None:
     assert alternatives("t3.medium") == ["t3.medium", "t3.large", "m6i.large"]
     assert alternatives("t3.xlarge") == ["t3.xlarge"]
+    assert alternatives("t4g.small") == ["t4g.small", "t4g.medium", "t4g.large", "m6g.large"]
+
+
+def test_a_profile_changes_defaults_and_what_is_given_stands() -> None:
+    specified, lean = (Config.from_context({**PROD, "profile": profile}, {}) for profile in ("specified", "lean"))
+    given = Config.from_context({**PROD, "profile": "lean", "instance_class": "t3.large", "spot_workers": "false"}, {})
+
+    assert specified == Config.from_context(PROD, {})
+    assert (specified.architecture, lean.architecture) == ("x86_64", "arm64")
+    assert (lean.multi_az, lean.cache_replicas, lean.nat, lean.dr_region) == (True, 1, "gateway", "eu-central-1")
+    assert (given.instance_class, given.spot_workers, given.database_class) == ("t3.large", False, "t4g.small")
+
+
+def test_every_key_of_a_profile_is_one_of_the_configuration() -> None:
+    keys = {key for environments in PROFILES.values() for values in environments.values() for key in values}
+
+    assert keys <= {field.name for field in fields(Config)}
+    assert all(environments.keys() in (set(), set(ENVIRONMENTS)) for environments in PROFILES.values())
 
 
 def test_every_key_has_its_row_in_the_reference() -> None:
