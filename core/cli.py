@@ -1,4 +1,4 @@
-"""The `uptimemonitor` command (`docs/reference/cli.md`): jobs that report, and one box, from a terminal.
+"""The `uptimemonitor` command (`docs/reference/cli.md`): jobs that report, one box, and what AWS costs, from a terminal.
 
 A job that runs every minute starts this every minute, so each command imports what it needs, and nothing is imported for all of them.
 """
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _job_verbs(verbs)
     _box_verbs(verbs)
+    _cost_verb(verbs)
     return parser
 
 
@@ -122,6 +123,39 @@ def _seconds(text: str) -> float:
     if not 0 < value <= LONGEST_S:
         raise argparse.ArgumentTypeError(f"must be more than 0 and at most {LONGEST_S}")
     return value
+
+
+def _cost_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    cost = verbs.add_parser("cost", help="what an environment on AWS costs in a month; needs a checkout with the CDK")
+    cost.add_argument("--env", choices=("prod", "staging", "dev"), default="prod", help="the environment (default prod)")
+    cost.add_argument("--profile", choices=("specified", "lean"), default="specified", help="how it is built (default specified)")
+    cost.add_argument("--monitors", metavar="N", help="how many there are (default: prod 1,000, staging 50, dev 10)")
+    cost.add_argument("--nights", action="store_true", help="taken down at night and at weekends, as staging can be")
+    cost.add_argument(
+        "-c", "--context", action="append", default=[], metavar="KEY=VALUE", help="of the configuration, as for the CDK"
+    )
+    cost.add_argument(
+        "--load", action="append", default=[], metavar="NAME=NUMBER", help="what each monitor does, e.g. interval_s=300"
+    )
+    cost.add_argument("--json", action="store_true", help="for programs: every line with its price and its source")
+    cost.set_defaults(run=_cost)
+
+
+def _cost(options: argparse.Namespace) -> int:
+    """In a process of its own: the product knows neither the CDK nor what it deploys."""
+    from importlib.util import find_spec  # noqa: PLC0415  (see the module's docstring)
+    from subprocess import run  # noqa: PLC0415  (the same)
+
+    missing = [name for name in ("cdk", "aws_cdk", "cdk_nag") if find_spec(name) is None]
+    if missing:
+        print(f"error: {', '.join(missing)} cannot be imported: run this in a checkout, after `make sync-all`", file=sys.stderr)
+        return 1
+    command = [sys.executable, "-m", "cdk.cost", "--env", options.env, "--profile", options.profile]
+    command += ["--monitors", options.monitors] if options.monitors else []
+    command += [part for pair in options.context for part in ("--context", pair)]
+    command += [part for pair in options.load for part in ("--load", pair)]
+    command += [flag for flag, wanted in (("--nights", options.nights), ("--json", options.json)) if wanted]
+    return run(command, check=False).returncode
 
 
 def _status(text: str) -> str:

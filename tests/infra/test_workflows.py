@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cdk.cost.bill import SLEEPING_STACKS
 from cdk.delivery.__main__ import DESTROYABLE, STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +119,7 @@ def test_staging_sleeps_at_night() -> None:
     assert "github.event.schedule == '0 20 * * 1-5' && 'destroy' || 'deploy'" in job["env"]["VERB"]
     steps = {step["name"]: step for step in job["steps"] if "name" in step}
     assert steps["Take down or set up what computes"]["env"]["STACKS"].split() == [
-        f"staging-uptimemonitor-{noun}" for noun in ("core", "monitoring")
+        f"staging-uptimemonitor-{noun}" for noun in SLEEPING_STACKS
     ]  # what is priced is what sleeps
 
 
