@@ -97,4 +97,4 @@ def _uses(service: Resource, provider: Resource, estate: Estate) -> bool:
 def _cpus(service: Resource, estate: Estate) -> float:
     task = estate.templates.named(service.stack, service.properties["TaskDefinition"])
     assert task
-    return sum(container.get("Cpu", 0) for container in task.properties["ContainerDefinitions"]) / CPU_UNITS
+    return sum(float(container.get("Cpu", 0)) for container in task.properties["ContainerDefinitions"]) / CPU_UNITS

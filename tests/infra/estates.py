@@ -76,12 +76,17 @@ class Estate:
 
 @cache
 def estate(name: str) -> Estate:
+    """One of `CONTEXTS`, synthesised once."""
+    return synthesised(CONTEXTS[name])
+
+
+def synthesised(given: Mapping[str, str]) -> Estate:
     """Synthesise a configuration as `cdk synth` does, with the findings of cdk-nag as errors; packages of Lambdas are not built."""
-    folder = Path(tempfile.mkdtemp(prefix=f"estate-{name}-"))
+    folder = Path(tempfile.mkdtemp(prefix="estate-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
     app = App(outdir=str(folder), context={**context, "aws:cdk:bundling-stacks": []})
-    config = Config.from_context(CONTEXTS[name], {})
+    config = Config.from_context(given, {})
     build(app, config)
     app.synth()
     prefix, suffix = f"{config.env}-uptimemonitor-", ".template.json"

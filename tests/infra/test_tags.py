@@ -9,12 +9,15 @@ from tests.infra.estates import CONTEXTS, Estate, estate
 
 pytestmark = pytest.mark.timeout(300)  # the first synthesis compiles 240 MB of source
 KEYS = {"project", "environment", "part"}
+SWITCHES = ("boolean", "string")
+"""Properties of these types say whose tags a task gets, and hold none."""
 
 
 def tag_properties(kind: str) -> set[str]:
     """Properties of a type that hold tags, by the schema that AWS publishes of it."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
-    return {name for name in schema["properties"] if name.endswith("Tags")}
+    found = {name: one.get("type") for name, one in schema["properties"].items() if name.endswith("Tags")}
+    return {name for name, type_ in found.items() if type_ not in SWITCHES}
 
 
 def keys(tags: Any) -> set[str]:
