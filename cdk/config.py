@@ -14,6 +14,10 @@ from core.contracts.names import Names
 ENVIRONMENTS: Final = ("prod", "staging", "dev")
 TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS: Final = frozenset({"", "0", "false", "no", "off"})
+DATABASE_GIB: Final = range(20, 501)
+SPARE_PERCENT: Final = range(51)
+MAILS_PER_S: Final = range(1001)
+"""As alert dispatch reads it."""
 FOREIGN: Final = re.compile(r"[@:/]")
 """Keys with one of these are flags and look-ups of the CDK itself."""
 
@@ -80,6 +84,7 @@ class Config:
     cloudfront_certificate: str = ""
     dr_region: str = ""
     ping_mail: bool = False
+    mails_per_s: int = 14
     sms_channels: bool = False
     github_repository: str = ""
     github_oidc_provider: str = ""
@@ -175,10 +180,10 @@ RULES: Final[tuple[Rule, ...]] = (
     ("nat_gateways", lambda c: not 1 <= c.nat_gateways <= len(c.zones), "must be 1 or 2"),
     ("nat", lambda c: c.nat not in ("gateway", "instance"), "must be gateway or instance"),
     ("flow_logs", lambda c: c.flow_logs not in ("all", "rejected"), "must be all or rejected"),
-    ("database_gib", lambda c: not 20 <= c.database_gib <= 500, "must be 20 to 500: it grows by itself up to that"),  # noqa: PLR2004
+    ("database_gib", lambda c: c.database_gib not in DATABASE_GIB, "must be 20 to 500: it grows by itself up to that"),
     ("cache_replicas", lambda c: c.cache_replicas not in (0, 1), "must be 0 or 1"),
     ("cache_replicas", lambda c: c.multi_az and not c.cache_replicas, "must be 1 with multi_az: a zone may go"),
-    ("spare_percent", lambda c: not 0 <= c.spare_percent <= 50, "must be 0 to 50"),  # noqa: PLR2004  (ECS has no use for more)
+    ("spare_percent", lambda c: c.spare_percent not in SPARE_PERCENT, "must be 0 to 50"),
     ("instance_class", lambda c: c.instance_class not in INSTANCE_TYPES, f"must be one of {', '.join(INSTANCE_TYPES)}"),
     ("web_tasks", lambda c: c.web_tasks < 1, "must be 1 at least"),
     ("worker_tasks", lambda c: c.worker_tasks < 1, "must be 1 at least"),
@@ -191,6 +196,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ("cloudfront_certificate", lambda c: c.cloudfront and ":us-east-1:" not in c.cloudfront_certificate, "must be of us-east-1"),
     ("dr_region", lambda c: c.dr_region == c.region, "must be another one than region"),
     ("ping_mail", lambda c: c.ping_mail and not c.domain, "needs a domain"),
+    ("mails_per_s", lambda c: c.mails_per_s not in MAILS_PER_S, "must be 1000 at most"),
     ("github_oidc_provider", lambda c: c.github_oidc_provider and not c.github_repository, "goes with github_repository"),
 )  # fmt: skip
 """Key, what is wrong, why."""

@@ -133,7 +133,8 @@ class EdgeStack(EstateStack):
     def _dispatch(self) -> EstateFunction:
         names, data = self.config.names, self.data
         environment = {
-            "UPTIME_ENV": self.config.env, "EMAIL_FROM": self.config.sender, "PUBLIC_URL": self.config.public_url,
+            "UPTIME_ENV": self.config.env, "EMAIL_FROM": self.config.sender, "MAILS_PER_S": str(self.config.mails_per_s),
+            "PUBLIC_URL": self.config.public_url,
             "SES_CONFIGURATION_SET": self.events.configuration_set.configuration_set_name,
             "POWERTOOLS_SERVICE_NAME": "alert_dispatch", "PING_BODIES_BUCKET": data.ping_bodies.bucket_name,
         }  # fmt: skip

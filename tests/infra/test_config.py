@@ -44,6 +44,7 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference/aws-config.md"
         ({**DEV, "cache_replicas": "2"}, "cache_replicas"),
         ({**PROD, "cache_replicas": "0"}, "cache_replicas"),
         ({**PROD, "spare_percent": "60"}, "spare_percent"),
+        ({**PROD, "mails_per_s": "1001"}, "mails_per_s"),
         ({**PROD, "web_tasks": "0"}, "web_tasks"),
         ({**PROD, "worker_tasks": "0"}, "worker_tasks"),
         ({**PROD, "control_tasks": "3"}, "control_tasks"),

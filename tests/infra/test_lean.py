@@ -69,7 +69,7 @@ def test_nat_on_instances_lets_the_vpc_out_and_nobody_in() -> None:
 
 
 def test_a_nat_that_hangs_is_rebooted() -> None:
-    [alarm] = [one for one in estate("staging, lean").all("AWS::CloudWatch::Alarm", "network")]
+    [alarm] = estate("staging, lean").all("AWS::CloudWatch::Alarm", "network")
 
     assert (alarm["MetricName"], alarm["EvaluationPeriods"], alarm["Period"]) == ("StatusCheckFailed_Instance", 3, 60)
     assert "ec2:reboot" in json.dumps(alarm["AlarmActions"])

@@ -53,6 +53,7 @@ SWITCHES: Mapping[str, tuple[Mapping[str, str], set[str]]] = {
         "Logs::LogGroup", "Route53::RecordSet", "S3::Bucket", "S3::BucketPolicy", "SES::ReceiptRule", "SES::ReceiptRuleSet",
         "SNS::Subscription", "SNS::Topic", "SNS::TopicPolicy", "SQS::Queue", "SQS::QueuePolicy",
     }),
+    "mails_per_s": ({"mails_per_s": "50"}, {"Lambda::Function"}),
     "sms_channels": ({"sms_channels": "true"}, {"ECS::TaskDefinition", "IAM::Policy"}),
     "github": ({"github_repository": "someone/uptime"}, {"IAM::OIDCProvider", "IAM::Policy", "IAM::Role"}),
     "alarm_email": ({"alarm_email": "operators@example.com"}, {"SNS::Subscription"}),
