@@ -100,6 +100,11 @@ EDGE_PROVED = Gauge("uptime_edge_proved_timestamp", "Unix time of the last ping 
 EDGE_GAP_SECONDS = Counter("uptime_edge_gap_seconds_total", "Seconds in which pings may not have come in because of us.")
 EDGE_RECONCILED = Counter("uptime_edge_reconciled_total", "Items at the edge that were missing or left over.", ("action",))
 
+# --- how far behind we are ------------------------------------------------------------------------------------------
+CHECK_DELAY = Gauge("uptime_check_delay_seconds", "Since the check that has waited longest was due.")
+SILENCE_DELAY = Gauge("uptime_silence_delay_seconds", "Since the first deadline that nobody has decided about.")
+OUTBOX_AGE = Gauge("uptime_outbox_age_seconds", "Age of the oldest event that the bus does not have.")
+
 
 def catalogue() -> dict[str, tuple[str, ...]]:
     """Every metric of this project, by its exposed name, with its labels in order."""

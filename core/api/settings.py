@@ -32,6 +32,7 @@ VERIFY_ADDRESSES = _env.boolean("VERIFY_ADDRESSES", default=True)
 SMS_CHANNELS = _env.boolean("SMS_CHANNELS", default=False)
 DOMAIN_EXPIRY = _env.boolean("DOMAIN_EXPIRY", default=True)
 METRICS_TOKEN = _env.secret("METRICS_TOKEN") if _env.optional_text("METRICS_TOKEN") else None
+METRICS_NAMESPACE = _env.optional_text("METRICS_NAMESPACE")
 LOGINS_PER_MINUTE = _env.integer("LOGINS_PER_MINUTE", 20, low=1)
 CHECKS_PER_MINUTE = _env.integer("CHECKS_PER_MINUTE", 30, low=1)
 WAITING_CHECKS = _env.integer("WAITING_CHECKS", 2, low=0, high=1000)

@@ -17,6 +17,7 @@ from celery.signals import (
 )
 
 from core import metrics
+from core.adapters import host_disk
 from core.adapters.metrics_server import serve_metrics
 from core.checker.beat import DUE_AT_HEADER
 from core.checker.runtime import shut_down
@@ -46,8 +47,11 @@ def beat_started(**_: Any) -> None:
 
 @worker_ready.connect
 def announce(sender: Any, **_: Any) -> None:
-    """Publish the size of the pool, and have upkeep done once at every start of a worker that does it."""
+    """Publish the size of the pool, tell CloudWatch of the disk, and have upkeep done once at every start of a worker that does it."""
     metrics.POOL_SIZE.labels(sender.hostname).set(sender.pool.limit or 0)
+    settings = process_settings()
+    if settings.metrics_namespace:
+        host_disk.tell_regularly(settings.metrics_namespace, settings.uptime_env)
     if DEFAULT in sender.app.amqp.queues.consume_from:
         sender.app.send_task("cleanup_old_logs", expires=3600)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.adapters.database import Connection
-from core.adapters.store import alerts, partitions, ping_archive
+from core.adapters.store import alerts, delays, outbox, partitions, ping_archive
 from core.domain.retention import Retention
 
 DAYS_AHEAD: Final = 14
@@ -23,6 +23,15 @@ class Kept:
     made: int
     dropped: int
     archived: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How far behind we are, in seconds: with checks, with deadlines of heartbeats, and with events that the bus should have."""
+
+    checks_s: float
+    silence_s: float
+    outbox_s: float
 
 
 def keep_partitions(connection: Connection, now: datetime, retention: Retention) -> Kept:
@@ -80,3 +89,12 @@ def storage_sizes(connection: Connection) -> Mapping[str, int]:
 def silent_workspaces(connection: Connection) -> int:
     """How many workspaces have nobody left who could be told."""
     return alerts.silent_workspaces(connection)
+
+
+def measure_delays(connection: Connection, now: datetime) -> Delays:
+    """What should have happened by now and has not. All of it grows while nothing happens, whatever the reason."""
+    return Delays(
+        checks_s=delays.check_delay_s(connection, now),
+        silence_s=delays.silence_delay_s(connection, now),
+        outbox_s=max(outbox.oldest_age_s(connection, now), 0.0),
+    )

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
+from core.adapters import host_disk
 from core.adapters.database import open_pool
 from core.adapters.heartbeat_table import HeartbeatTable
 from core.adapters.metrics_server import serve_metrics
@@ -31,6 +32,8 @@ def run(settings: InboxSettings) -> int:
         signal.signal(number, lambda *_: stopping.set())
     if settings.metrics_port:
         serve_metrics(settings.metrics_port, settings.metrics_bind)
+    if settings.metrics_namespace:
+        host_disk.tell_regularly(settings.metrics_namespace, settings.uptime_env)
     pool = open_pool(settings.database_url.reveal(), application="inbox", size=QUEUES * settings.threads + 1)
     tasks = TaskQueue(settings.redis_url.reveal())
     try:

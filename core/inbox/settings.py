@@ -19,6 +19,7 @@ class InboxSettings:
     mail_events: bool
     metrics_bind: str
     metrics_port: int
+    metrics_namespace: str | None
 
     @classmethod
     def from_env(cls, env: Env) -> "InboxSettings":
@@ -38,4 +39,5 @@ class InboxSettings:
             mail_events=env.boolean("MAIL_EVENTS", False),
             metrics_bind=env.text("METRICS_BIND", "127.0.0.1"),
             metrics_port=env.integer("METRICS_PORT", 0, high=65_535),
+            metrics_namespace=env.optional_text("METRICS_NAMESPACE"),
         )

@@ -400,7 +400,13 @@ def alarms(prod: Estate, everything: Estate, staging: Estate) -> None:
     assert made["database-disk"]["Threshold"] == pytest.approx(0.15 * 50 * 1024**3)
     dead = [noun for noun in made if noun.endswith("-dead")]
     assert len(dead) == 5
-    assert made["nothing-scheduled"]["TreatMissingData"] == "breaching"
+    silent = ("nothing-scheduled", "checks-late", "silence-late", "outbox-old", "disk-full", "backup-missing")
+    assert {made[noun]["TreatMissingData"] for noun in silent} == {"breaching"}
+    assert (goes_off("checks-late"), goes_off("silence-late"), goes_off("outbox-old")) == ((300, 5), (600, 5), (300, 5))
+    assert goes_off("disk-full") == (85, 5)
+    assert {goes_off(f"{noun}-disk")[0] for noun in ("prometheus", "grafana", "alertmanager")} == {0.85 * 20}
+    assert made["files-slow"]["MetricName"] == "BurstCreditBalance"
+    assert (made["backup-missing"]["Period"], made["backup-missing"]["Threshold"]) == (3 * 3600, 1)
     assert all(one["AlarmActions"] for one in made.values())
 
 

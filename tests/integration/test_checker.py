@@ -1,8 +1,10 @@
 """The website loop as it runs: beat, schedule worker, worker, Valkey, PostgreSQL, and a target over HTTP."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -28,7 +30,7 @@ def target() -> Iterator[Target]:
 def fleet(database_url: str, valkey_url: str, tmp_path: Path) -> Iterator[Fleet]:
     running = Fleet(
         tmp_path,
-        {"DATABASE_URL": database_url, "REDIS_URL": valkey_url, "PRIVATE_TARGETS": "true"},
+        {"DATABASE_URL": database_url, "REDIS_URL": valkey_url, "PRIVATE_TARGETS": "true", "METRICS_NAMESPACE": "Ours"},
     )
     yield running
     running.close()
@@ -51,6 +53,11 @@ def column(database: psycopg.Connection, query: str) -> list[object]:
     return [row[0] for row in database.execute(query)]
 
 
+def told(fleet: Fleet, event: str) -> list[dict[str, Any]]:
+    """Lines of the worker's log with this message."""
+    return [json.loads(line) for line in fleet.log("worker").splitlines() if f'"message": "{event}"' in line]
+
+
 def test_an_outage_and_its_end_are_found(fleet: Fleet, target: Target, database: psycopg.Connection, valkey_url: str) -> None:
     now = datetime.now(UTC)
     settings = {
@@ -67,9 +74,15 @@ def test_an_outage_and_its_end_are_found(fleet: Fleet, target: Target, database:
     [uid] = column(database, "SELECT uid FROM monitor")
     sender = TaskQueue(valkey_url)
     assert sender.send("check_single_website", str(uid))
+    assert sender.send("update_prometheus_metrics")
     sender.close()
     until(lambda: column(database, "SELECT to_regclass('celery_taskmeta') IS NOT NULL") == [True])
     until(lambda: column(database, "SELECT status FROM celery_taskmeta") == ["SUCCESS"])
+
+    until(lambda: bool(told(fleet, "delays.measured")))
+    assert {"CheckDelay", "SilenceDelay", "OutboxAge"} <= told(fleet, "delays.measured")[0].keys()
+    assert "QueueLength" in told(fleet, "queues.length")[0]
+    assert told(fleet, "disk.used")[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Ours"
 
     target.status = 500
     until(lambda: column(database, "SELECT alert_type FROM alert") == ["down"])

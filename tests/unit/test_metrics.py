@@ -65,8 +65,11 @@ OURS = {
     "uptime_silent_workspaces": "",
     "uptime_celery_beat_leads": "",
     "uptime_celery_beat_turn_timestamp": "",
+    "uptime_check_delay_seconds": "",
+    "uptime_silence_delay_seconds": "",
+    "uptime_outbox_age_seconds": "",
 }
-"""What came later: about our own edge, about people who cannot be told, and about several beats."""
+"""What came later: about our own edge, about people who cannot be told, about several beats, and about how far behind we are."""
 
 HISTOGRAMS = {
     "uptime_website_check_duration_seconds",
