@@ -22,7 +22,8 @@ from psycopg_pool import PoolTimeout
 from core.adapters.database import Pool, open_pool
 from core.contracts.names import Names
 from core.env import Env, Secret
-from core.local import aws_moto, aws_resources, aws_upkeep, edge_sync, slim_botocore
+from core.flows import edge_sync
+from core.local import aws_moto, aws_resources, aws_upkeep, slim_botocore
 from core.local.http_listener import HttpListener
 from core.local.journal import Entry, read_living
 from core.logs import configure, get_logger

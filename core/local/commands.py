@@ -87,7 +87,7 @@ def edge_sync(settings: BoxSettings) -> int:
     described = _describe(settings)
     os.environ.update(box.environ(described, os.environ))  # the AWS clients read it
     from core.adapters.database import open_pool  # noqa: PLC0415  (with the next: 0.4 s that only this command needs)
-    from core.local import edge_sync as edge  # noqa: PLC0415  (as above)
+    from core.flows import edge_sync as edge  # noqa: PLC0415  (as above)
 
     with open_pool(described.database_url, application="edge-sync", size=1) as pool:
         counts = edge.sync(pool, Names(ENVIRONMENT), REGION)

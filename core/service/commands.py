@@ -72,5 +72,6 @@ SERVICES: Final[Mapping[str, Service]] = MappingProxyType(
         "beat": _fleet(beat(), BEAT_METRICS_PORT, fresh=BEAT_TURN),
         "inbox": _fleet(python("core.inbox"), INBOX_METRICS_PORT),
         "migrate": Service(python("core.service.migrate")),
+        "edge-sync": Service(python("core.service.edge_sync")),
     }
 )

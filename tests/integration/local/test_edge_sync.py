@@ -20,7 +20,7 @@ SYNC = """
 import dataclasses, json, sys
 from core.adapters.database import open_pool
 from core.contracts.names import Names
-from core.local.edge_sync import sync
+from core.flows.edge_sync import sync
 
 with open_pool(sys.argv[1], application="test", size=1) as pool:
     print(json.dumps(dataclasses.asdict(sync(pool, Names("standin"), "eu-west-1"))))
@@ -119,6 +119,17 @@ def test_what_is_missing_is_made_and_a_second_run_changes_nothing(aws: StandIn, 
     assert versions(aws) == [(str(channel), "3", "sealed")]
     assert sync(aws, database_url)["rebuilt"] == 0
     assert state_of(aws, heartbeat) == item
+
+
+def test_the_command_of_the_image_does_it_after_a_disaster(aws: StandIn, database_url: str) -> None:
+    heartbeat, channel = insert_heartbeat(database_url, last_sequence=7, last_success_at=NOW), insert_channel(database_url)
+    environ = {"AWS_ENDPOINT_URL": aws.url, "DATABASE_URL": database_url, "UPTIME_ENV": NAMES.env}
+    command = [sys.executable, "-m", "core.service", "edge-sync"]
+    done = subprocess.run(command, env={**os.environ, **environ}, stdout=subprocess.PIPE, check=True, timeout=60)
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["message"], last["heartbeats"], last["rebuilt"]) == ("edge_sync.done", 1, 1)
+    assert state_of(aws, heartbeat)
+    assert versions(aws) == [(str(channel), "3", "sealed")]
 
 
 def test_a_sequence_never_gets_lower(aws: StandIn, database_url: str) -> None:

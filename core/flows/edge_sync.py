@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 
 from pynamodb.exceptions import PynamoDBException
@@ -16,8 +17,17 @@ from core.adapters.store import edge
 from core.contracts.channel_vault import ChannelVersion
 from core.contracts.names import Names
 from core.domain.heartbeat_watch import EdgeOptions, Projection
-from core.local.journal import Entry
 from core.logs import get_logger
+
+
+class Answered(Protocol):
+    """A ping that was answered, whether or not it is stored."""
+
+    @property
+    def id(self) -> UUID: ...  # noqa: D102  (of the ping)
+    @property
+    def received_ms(self) -> int: ...  # noqa: D102  (Unix time)
+
 
 LONGEST_TRANSACTION_S = 35.0
 """How long `sync` waits for transactions that were running: a little more than a statement may take."""
@@ -72,7 +82,7 @@ def sync(pool: Pool, names: Names, region: str) -> Counts:
     return Counts(len(projections), rebuilt, len(channels), len(lost_heartbeats), len(lost_channels))
 
 
-def restore(pool: Pool, names: Names, region: str, living: Sequence[Entry]) -> tuple[Counts, list[Entry]]:
+def restore[Ping: Answered](pool: Pool, names: Names, region: str, living: Sequence[Ping]) -> tuple[Counts, list[Ping]]:
     """Fill an empty edge as of one moment of PostgreSQL; also returns which of the journaled pings were not stored at that moment."""
     with pool.connection() as connection, connection.transaction():
         edge.freeze(connection)
