@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from core.local.settings import BoxSettings
 
 LONGEST_BODY = 1 << 20
@@ -158,6 +160,15 @@ def _cost(options: argparse.Namespace) -> int:
     return run(command, check=False).returncode
 
 
+def _moment(text: str) -> "datetime":
+    from datetime import datetime  # noqa: PLC0415  (see the module's docstring)
+
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError("must have a time zone, for example Z")
+    return moment
+
+
 def _status(text: str) -> str:
     """An exit status as the ping API takes it: 32 bits, with or without a sign."""
     if not -(2**31) <= int(text) < 2**32:
@@ -237,6 +248,13 @@ def _box_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     restore = verbs.add_parser("restore", help="read such a file into an empty box")
     restore.add_argument("file", type=Path)
     restore.set_defaults(run=_on_the_box(lambda commands, settings, options: commands.restore(settings, options.file)))
+
+    archive = verbs.add_parser("archive", help="copy the database into the archive, from which the box can be rewound")
+    archive.set_defaults(run=_on_the_box(lambda commands, settings, _: commands.archive(settings)))
+
+    rewind = verbs.add_parser("rewind", help="take the database back to a moment, with the archive")
+    rewind.add_argument("time", type=_moment, help="with a time zone, for example 2026-11-28T19:30:00Z")
+    rewind.set_defaults(run=_on_the_box(lambda commands, settings, options: commands.rewind(settings, options.time)))
 
     wipe = verbs.add_parser("wipe", help="stop everything and delete all data")
     wipe.add_argument("--yes", action="store_true", required=True, help="yes, delete all data")

@@ -12,6 +12,7 @@ from core.local.postgres import PostgresServer
 from core.local.process import BOX_MARKER, HttpReady, LogReady, Spec, TcpReady
 from core.local.secrets import BoxSecrets
 from core.local.settings import ENVIRONMENT, REGION, BoxSettings
+from core.local.wal_archive import Archive
 from core.service import commands
 from core.service.commands import WORKER_READY, python
 
@@ -37,6 +38,11 @@ class Box:
             return self.settings.database_url.reveal()
         assert self.server
         return self.server.dsn()
+
+    @property
+    def archive(self) -> Archive | None:
+        """Where the log of our own PostgreSQL goes, if anywhere."""
+        return Archive(self.settings.archive) if self.server and self.settings.archive else None
 
     @property
     def redis_url(self) -> str:
@@ -140,7 +146,7 @@ def _stores(box: Box, env: Mapping[str, str]) -> list[Spec]:
     """The database, the broker, and the schema in the database."""
     found = []
     if box.server:
-        found.append(_postgres(box.server, env))
+        found.append(_postgres(box.server, box.archive, env))
     if box.settings.redis_url is None:
         port = box.settings.ports.valkey
         found.append(Spec("valkey", valkey.argv(port), TcpReady(LOOPBACK, port), wave=0, ports=(port,), environ=env))
@@ -149,15 +155,20 @@ def _stores(box: Box, env: Mapping[str, str]) -> list[Spec]:
     return found
 
 
-def _postgres(server: PostgresServer, env: Mapping[str, str]) -> Spec:
+def _postgres(server: PostgresServer, archive: Archive | None, env: Mapping[str, str]) -> Spec:
+    def prepare() -> None:
+        server.prepare()
+        if archive:
+            archive.prepare(server)
+
     return Spec(
         "postgres",
-        server.argv(),
+        (*server.argv(), *(archive.options() if archive else ())),
         ready=server.is_ready,
         wave=0,
         ports=(server.port,),
         environ=env,
-        prepare=server.prepare,
+        prepare=prepare,
         options=server.process_options(),
         stop_signal=signal.SIGINT,
     )

@@ -4,6 +4,7 @@ import argparse
 import os
 import time
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -12,15 +13,18 @@ import msgspec
 from core.contracts.names import Names
 from core.local import accounts, box, home, launcher, secrets, supervise, terminal, wiping
 from core.local import backup as backups
+from core.local import rewind as rewinding
 from core.local import status as box_status
 from core.local.backup import BackupRefused
 from core.local.dump import DumpFailed
 from core.local.launcher import BoxFailed
 from core.local.logfiles import tail
+from core.local.rewind import RewindRefused
 from core.local.settings import ENVIRONMENT, REGION, BoxSettings
 from core.local.state import BoxState
+from core.local.wal_archive import ArchiveUnusable
 
-PROBLEMS = (*supervise.PROBLEMS, BoxFailed, BackupRefused, DumpFailed)
+PROBLEMS = (*supervise.PROBLEMS, BoxFailed, BackupRefused, DumpFailed, RewindRefused, ArchiveUnusable)
 """What is told in words, without a traceback."""
 
 NOT_READY = 3
@@ -144,6 +148,26 @@ def backup(settings: BoxSettings, file: Path) -> int:
     terminal.say(
         f"Wrote {file} ({file.stat().st_size / 2**20:.1f} MB, PostgreSQL {manifest.postgres}). It holds secrets: keep it safe."
     )
+    return 0
+
+
+def archive(settings: BoxSettings) -> int:
+    """Copy the database of the running box into its archive."""
+    _require_running(settings)
+    terminal.say(f"Copied to {rewinding.make_base(settings)}.")
+    return 0
+
+
+def rewind(settings: BoxSettings, until: datetime) -> int:
+    """Take the database of a box that does not run back to a moment."""
+    done = rewinding.rewind(settings, until)
+    reached = (
+        f"the last change that is still there is of {done.reached:%Y-%m-%d %H:%M:%S} UTC"
+        if done.reached
+        else "no change is newer than the copy"
+    )
+    terminal.say(f"Rewound: {reached}. Start with `make up`, then `uptimemonitor archive`.")
+    terminal.say(f"Everything as it was before is in {done.kept}; delete it when all is well.")
     return 0
 
 

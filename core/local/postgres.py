@@ -23,6 +23,8 @@ OLDEST_MAJOR = 15
 SUPERUSER = "uptimemonitor"
 DATABASE = "uptimemonitor"
 START_TIMEOUT_S = 60.0
+BEFORE_REWIND = ".before-rewind-"
+"""In the name of a folder with data that `core.local.rewind` has set aside."""
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -179,6 +181,10 @@ def refuse_other_majors(server: PostgresServer) -> None:
     """
     others = sorted(folder.name for folder in server.home.glob("postgres-[0-9]*") if folder != server.data)
     if others and not server.data.exists():
+        if kept := [name for name in others if BEFORE_REWIND in name]:
+            raise PostgresUnavailable(
+                f"a rewind did not come to its end: move {server.home / kept[-1]} to {server.data} and rewind again"
+            )
         former = others[-1].removeprefix("postgres-")
         raise PostgresUnavailable(
             f"{server.home} holds data of PostgreSQL {former}, but this is PostgreSQL {server.major}. Carry it over with a backup: "

@@ -19,7 +19,7 @@ ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  (only compared with, t
 
 @dataclass(frozen=True, slots=True)
 class BoxSettings:
-    """Settings of one box. `database_url` and `redis_url` are set when the servers are the user's own."""
+    """Settings of one box. `database_url` and `redis_url` are set when the servers are the user's own; `archive` takes the log of ours."""
 
     home: Path
     ports: Ports
@@ -30,6 +30,7 @@ class BoxSettings:
     redis_url: Secret | None
     private_targets: bool
     receipt_timeout_s: int
+    archive: Path | None
 
     @property
     def local_host(self) -> str:
@@ -47,7 +48,7 @@ class BoxSettings:
         bind = env.text("BIND", "127.0.0.1")
         shown = printable_host(bind)
         return cls(
-            home=_home(env.text("UPTIME_HOME", str(CHECKOUT / "var"))),
+            home=_folder("UPTIME_HOME", env.text("UPTIME_HOME", str(CHECKOUT / "var"))),
             ports=ports,
             bind=bind,
             public_url=env.url("PUBLIC_URL", f"http://{shown}:{ports.web}"),
@@ -56,14 +57,15 @@ class BoxSettings:
             redis_url=_optional(env, "REDIS_URL", ("redis", "rediss")),
             private_targets=env.boolean("PRIVATE_TARGETS", True),
             receipt_timeout_s=env.integer("RECEIPT_TIMEOUT_S", 60, low=1),
+            archive=_folder("UPTIME_ARCHIVE", archive) if (archive := env.optional_text("UPTIME_ARCHIVE")) else None,
         )
 
 
-def _home(text: str) -> Path:
-    home = Path(text).expanduser()
-    if not home.is_absolute():
-        raise SettingError("UPTIME_HOME must be an absolute path")
-    return home
+def _folder(name: str, text: str) -> Path:
+    folder = Path(text).expanduser()
+    if not folder.is_absolute():
+        raise SettingError(f"{name} must be an absolute path")
+    return folder
 
 
 def _optional(env: Env, name: str, schemes: tuple[str, ...]) -> Secret | None:
