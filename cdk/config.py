@@ -161,9 +161,17 @@ class Config:
         """Names of buckets are shared by all of AWS, so ours end in account and region."""
         return f"{name}-{self.account}-{self.region}"
 
+    def role(self, noun: str) -> str:
+        """Names of roles are shared by all regions, and the one for disasters must be able to have all of them beside those here."""
+        return f"{self.env}-uptimemonitor-{noun}-{self.region}"
+
     def vault(self) -> str:
-        """Name of the vault that holds backups, here and in the region for disasters."""
+        """Name of the vault that holds backups."""
         return f"{self.env}-uptimemonitor"
+
+    def copies_vault(self) -> str:
+        """Name of the vault that holds their copies, in the region for disasters: where there may be an estate with its own one day."""
+        return f"{self.env}-uptimemonitor-copies-of-{self.region}"
 
 
 type Rule = tuple[str, Callable[[Config], object], str]

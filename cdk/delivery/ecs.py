@@ -40,7 +40,21 @@ class Cluster:
         Raises:
             DeliveryFailed: it could not be placed, failed, or takes for ever.
         """
+        self._run_to_its_end("migrate")
+
+    def sync_edge(self) -> None:
+        """Rebuild what the edge keeps of the database, in the same way and with the rights of that task.
+
+        Raises:
+            DeliveryFailed: as above.
+        """
+        self._run_to_its_end("edge-sync")
+
+    def _run_to_its_end(self, command: str) -> None:
         web = self._service("web")
+        override = (
+            {} if command == "migrate" else {"overrides": {"containerOverrides": [{"name": "migrate", "command": [command]}]}}
+        )
         answer = self.client.run_task(
             cluster=self.name,
             taskDefinition=f"{self._prefix}-migrate",
@@ -48,15 +62,16 @@ class Cluster:
             capacityProviderStrategy=web.get("capacityProviderStrategy", []),
             networkConfiguration=web["networkConfiguration"],
             startedBy="deployment",
+            **override,
         )
         if not answer["tasks"]:
-            raise DeliveryFailed(f"migrate was not placed: {_reasons(answer.get('failures', []))}")
+            raise DeliveryFailed(f"{command} was not placed: {_reasons(answer.get('failures', []))}")
         arn = answer["tasks"][0]["taskArn"]
-        task = self._until(lambda: self._stopped(arn), MIGRATION_S, "migrate")
+        task = self._until(lambda: self._stopped(arn), MIGRATION_S, command)
         codes = [container.get("exitCode") for container in task["containers"]]
         if codes != [0]:
             why = task.get("stoppedReason") or "no reason given"
-            raise DeliveryFailed(f"migrate ended with {codes[0] if codes else 'no container'}: {why}")
+            raise DeliveryFailed(f"{command} ended with {codes[0] if codes else 'no container'}: {why}")
 
     def roll(self) -> None:
         """Replace the tasks of every service by such of the newest image; the rollouts go on side by side.

@@ -25,7 +25,7 @@ class BackupPlan(Construct):
             )
         )
         if config.dr_region:
-            arn = f"arn:aws:backup:{config.dr_region}:{config.account}:backup-vault:{config.vault()}"
+            arn = f"arn:aws:backup:{config.dr_region}:{config.account}:backup-vault:{config.copies_vault()}"
             copies = aws_backup.BackupVault.from_backup_vault_arn(self, "Copies", arn)
             plan.add_rule(
                 aws_backup.BackupPlanRule(

@@ -89,7 +89,8 @@ class DataStack(EstateStack):
         parameters = {"rds.force_ssl": "1", "log_min_duration_statement": "1000"}
         engine = aws_rds.DatabaseInstanceEngine.postgres(version=POSTGRES)
         database = aws_rds.DatabaseInstance(
-            self, "Database", engine=engine, instance_type=aws_ec2.InstanceType(config.database_class), vpc=vpc, vpc_subnets=subnets,
+            self, "Database", instance_identifier=f"{config.env}-uptimemonitor", engine=engine, vpc=vpc, vpc_subnets=subnets,
+            instance_type=aws_ec2.InstanceType(config.database_class),
             security_groups=[group], database_name=DATABASE,
             credentials=aws_rds.Credentials.from_generated_secret("postgres", secret_name=f"{config.env}/uptimemonitor/database-admin"),
             parameter_group=aws_rds.ParameterGroup(self, "DatabaseParameters", engine=engine, parameters=parameters),
@@ -100,7 +101,7 @@ class DataStack(EstateStack):
             removal_policy=RemovalPolicy.SNAPSHOT if config.is_prod else RemovalPolicy.DESTROY,
         )  # fmt: skip
         if config.dr_region:
-            key = f"arn:{self.partition}:kms:{config.dr_region}:{config.account}:alias/{config.vault()}-recovery"
+            key = f"arn:{self.partition}:kms:{config.dr_region}:{config.account}:alias/{config.copies_vault()}"
             instance = database.node.default_child
             instance.add_property_override("AutomaticBackupReplicationRegion", config.dr_region)
             instance.add_property_override("AutomaticBackupReplicationKmsKeyId", key)

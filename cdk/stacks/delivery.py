@@ -58,7 +58,7 @@ class DeliveryStack(EstateStack):
             "sts:AssumeRoleWithWebIdentity",
         )
         role = aws_iam.Role(
-            self, "Deployer", role_name=f"{name}-deployer", assumed_by=who, max_session_duration=Duration.hours(1)
+            self, "Deployer", role_name=config.role("deployer"), assumed_by=who, max_session_duration=Duration.hours(1)
         )
         self.repository.grant_pull_push(role)
         self.repository.grant(role, "ecr:DescribeImages")  # a pushed image is weighed
@@ -76,7 +76,7 @@ class DeliveryStack(EstateStack):
             (["ecs:RunTask"], [arn("ecs", "task-definition", f"{name}-migrate:*")]),
             (["ecs:DescribeTasks"], [arn("ecs", "task", f"{name}-cluster/*")]),
             (["ecs:DescribeServices", "ecs:UpdateService"], [arn("ecs", "service", f"{name}-cluster/{name}-*")]),
-            (["iam:PassRole"], [arn("iam", "role", f"{name}-migrate-{kind}", region="") for kind in ("task", "execution")]),
+            (["iam:PassRole"], [arn("iam", "role", config.role(f"migrate-{kind}"), region="") for kind in ("task", "execution")]),
         ]
         for actions, resources in rights:
             role.add_to_policy(aws_iam.PolicyStatement(actions=actions, resources=resources))

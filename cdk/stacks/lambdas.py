@@ -27,7 +27,7 @@ class EstateFunction(Construct):
             encryption_key=network.log_key, removal_policy=RemovalPolicy.DESTROY,
         )  # fmt: skip
         self.role = aws_iam.Role(
-            self, "Role", role_name=f"{name}-role", assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com")
+            self, "Role", role_name=config.role(f"{noun}-role"), assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com")
         )
         log.grant_write(self.role)
         self.function = aws_lambda.Function(

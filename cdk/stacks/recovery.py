@@ -13,7 +13,7 @@ class RecoveryStack(EstateStack):
     def __init__(self, scope: Construct, config: Config) -> None:
         super().__init__(scope, "recovery", config, region=config.dr_region)
         aws_kms.Key(
-            self, "Key", enable_key_rotation=True, alias=f"alias/{config.vault()}-recovery", removal_policy=RemovalPolicy.RETAIN,
+            self, "Key", enable_key_rotation=True, alias=f"alias/{config.copies_vault()}", removal_policy=RemovalPolicy.RETAIN,
             description="Backups of Uptime Monitor's database in the region for disasters",
         )  # fmt: skip
-        aws_backup.BackupVault(self, "Vault", backup_vault_name=config.vault(), removal_policy=RemovalPolicy.RETAIN)
+        aws_backup.BackupVault(self, "Vault", backup_vault_name=config.copies_vault(), removal_policy=RemovalPolicy.RETAIN)

@@ -103,6 +103,9 @@ class Tasks(Construct):
             "ADMIN_PGPASSWORD": aws_ecs.Secret.from_secrets_manager(admin, "password"),
         }
         self._container(task, "migrate", 1, secrets=WEB_SECRETS, more_secrets=extra)
+        names, tables = self.config.names, self.data.tables
+        projected = [tables[name].table_arn for name in (names.heartbeats_table, names.channel_vault_table)]
+        may(task, [*EVERY_ITEM, "dynamodb:Scan"], *projected)  # `edge-sync` runs with this definition
         return task
 
     def _may_use(self, task: aws_ecs.Ec2TaskDefinition, table: str, *operations: str) -> None:
@@ -113,7 +116,7 @@ class Tasks(Construct):
         family = f"{self.config.env}-uptimemonitor-{noun}"
         who = aws_iam.ServicePrincipal("ecs-tasks.amazonaws.com")
         roles = {
-            kind: aws_iam.Role(self, f"{noun}-{kind}", role_name=f"{family}-{kind}", assumed_by=who)
+            kind: aws_iam.Role(self, f"{noun}-{kind}", role_name=self.config.role(f"{noun}-{kind}"), assumed_by=who)
             for kind in ("task", "execution")
         }
         task = aws_ecs.Ec2TaskDefinition(

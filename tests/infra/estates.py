@@ -42,6 +42,7 @@ CONTEXTS: Mapping[str, Mapping[str, str]] = {
         "image": "sha256:" + "a" * 64,
     },
     "lean": {"env": "prod", **DOMAIN, "profile": "lean"},
+    "elsewhere": {"env": "prod", **DOMAIN, "region": "eu-central-1", "dr_region": "eu-north-1"},
     "staging": {"env": "staging", "account": ACCOUNT, "email_from": "alerts@example.com"},
     "staging, lean": {"env": "staging", "account": ACCOUNT, "email_from": "alerts@example.com", "profile": "lean"},
     "dev": {"env": "dev", "account": ACCOUNT, "email_from": "alerts@example.com"},

@@ -110,6 +110,13 @@ def test_the_migration_runs_in_the_network_of_the_web_and_is_waited_for() -> Non
     assert time.now == 2 * PAUSE_S
 
 
+def test_the_edge_is_synchronised_with_the_definition_of_the_migration() -> None:
+    ecs = Ecs()
+    cluster(ecs)[0].sync_edge()
+    assert ecs.ran["taskDefinition"] == "staging-uptimemonitor-migrate"
+    assert ecs.ran["overrides"] == {"containerOverrides": [{"name": "migrate", "command": ["edge-sync"]}]}
+
+
 @pytest.mark.parametrize(
     ("ecs", "why"),
     [

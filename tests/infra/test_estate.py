@@ -201,6 +201,7 @@ def rds(prod: Estate, everything: Estate, staging: Estate) -> None:
     assert (one["MultiAZ"], small["MultiAZ"]) == (True, False)
     assert (one["StorageEncrypted"], one["PreferredBackupWindow"], one["BackupRetentionPeriod"]) == (True, "03:00-03:30", 7)
     assert one["AutomaticBackupReplicationRegion"] == "eu-central-1"
+    assert one["DBInstanceIdentifier"] == "prod-uptimemonitor"  # what is restored takes this name
     assert "AutomaticBackupReplicationRegion" not in small
     assert (one["DeletionProtection"], small["DeletionProtection"]) == (True, False)
     assert prod.one("AWS::RDS::DBParameterGroup")["Parameters"]["rds.force_ssl"] == "1"
@@ -414,6 +415,9 @@ def alarms(prod: Estate, everything: Estate, staging: Estate) -> None:
 def security(prod: Estate, everything: Estate, staging: Estate) -> None:
     trail = prod.one("AWS::CloudTrail::Trail")
     assert (trail["IsMultiRegionTrail"], trail["EnableLogFileValidation"]) == (True, True)
+    assert trail["S3KeyPrefix"] == "cloudtrail"
+    flows = prod.one("AWS::EC2::FlowLog")
+    assert (flows["TrafficType"], flows["LogDestinationType"]) == ("ALL", "cloud-watch-logs")
     logs = prod.all("AWS::Logs::LogGroup")
     assert all(one["RetentionInDays"] == 7 and "KmsKeyId" in one for one in logs)
     assert all("BucketEncryption" in one for one in everything.all("AWS::S3::Bucket"))
@@ -429,7 +433,14 @@ def security(prod: Estate, everything: Estate, staging: Estate) -> None:
 def recovery(prod: Estate, everything: Estate, staging: Estate) -> None:
     rules = {one["RuleName"]: one for one in prod.one("AWS::Backup::BackupPlan")["BackupPlan"]["BackupPlanRule"]}
     assert rules["nightly"]["ScheduleExpression"] == "cron(0 3 * * ? *)"
-    assert "eu-central-1" in json.dumps(rules["hourly"]["CopyActions"])
+    assert rules["hourly"]["ScheduleExpression"] == "cron(30 * * * ? *)"
+    [copy] = rules["hourly"]["CopyActions"]
+    vault = prod.one("AWS::Backup::BackupVault", "recovery")["BackupVaultName"]
+    assert copy["DestinationBackupVaultArn"] == f"arn:aws:backup:eu-central-1:123456789012:backup-vault:{vault}"
+    chosen = prod.one("AWS::Backup::BackupSelection")["BackupSelection"]["Resources"]
+    assert len(chosen) == 2 + len(prod.all("AWS::DynamoDB::Table"))  # database and files, too
+    alias = prod.one("AWS::KMS::Alias", "recovery")["AliasName"]
+    assert str(alias) in json.dumps(prod.one("AWS::RDS::DBInstance")["AutomaticBackupReplicationKmsKeyId"])
     assert "recovery" in prod.templates
     assert "recovery" not in staging.templates
 
