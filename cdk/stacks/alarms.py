@@ -95,6 +95,14 @@ class Alarms(Construct):
         slow = "Prometheus' files on EFS will soon be as slow as their size allows."
         self._alarm("files-slow", credits_left, BURST_BYTES * (1 - FULL_PERCENT / 100), 15, slow, comparison=BELOW)
 
+        behind = _metric(
+            "AWS/Firehose",
+            "DeliveryToS3.DataFreshness",
+            {"DeliveryStreamName": f"{self.config.env}-uptimemonitor-logs"},
+            "Maximum",
+        )
+        self._alarm("logs-not-kept", behind, 3600, 15, "Logs have waited for an hour on their way to the bucket that keeps them.")
+
     def _watchers(self, core: CoreStack) -> None:
         for noun in WATCHERS:
             name = f"{self.config.env}-uptimemonitor-{noun}"

@@ -17,6 +17,7 @@ from constructs import Construct
 from cdk.config import Config
 from cdk.stacks.backup import BackupPlan
 from cdk.stacks.estate_stack import EstateStack, accept
+from cdk.stacks.logs import LogArchive
 from cdk.stacks.network import NetworkStack
 from core.contracts.tables import Key, Table, tables
 
@@ -38,6 +39,8 @@ class DataStack(EstateStack):
         self.network = network
         self.keep = RemovalPolicy.RETAIN if config.is_prod else RemovalPolicy.DESTROY
         self.logs = self._logs()
+        self.archive = LogArchive(self, config, bucket=self.logs, key=network.log_key)
+        self.archive.keep(self, "FlowLog", network.flow_log)
         self.ping_bodies = self._bucket("PingBodies", config.bucket(config.names.ping_bodies_bucket), Duration.days(365))
         self.database = self._database()
         self.login = self._login()
@@ -100,6 +103,8 @@ class DataStack(EstateStack):
             deletion_protection=config.is_prod, cloudwatch_logs_exports=["postgresql"], iam_authentication=False, port=5432,
             removal_policy=RemovalPolicy.SNAPSHOT if config.is_prod else RemovalPolicy.DESTROY,
         )  # fmt: skip
+        log = self.archive.group(self, "DatabaseLog", f"/aws/rds/instance/{config.env}-uptimemonitor/postgresql")
+        database.node.add_dependency(log)  # else RDS makes one that is kept for ever, in plain text
         if config.dr_region:
             key = f"arn:{self.partition}:kms:{config.dr_region}:{config.account}:alias/{config.copies_vault()}"
             instance = database.node.default_child

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 
 from aws_cdk import (
-    RemovalPolicy,
     aws_apigateway,
     aws_certificatemanager,
     aws_lambda_event_sources,
-    aws_logs,
     aws_route53,
     aws_route53_targets,
     aws_ses,
@@ -47,7 +45,7 @@ class EdgeStack(EstateStack):
         self.dispatch = self._dispatch()
         self.sender = self._sender()
         self.mail = (
-            PingMail(self, config, network=network, data=data, may_record=self.may_record, zone=self.zone)
+            PingMail(self, config, data=data, may_record=self.may_record, zone=self.zone)
             if config.ping_mail and self.zone
             else None
         )
@@ -67,17 +65,14 @@ class EdgeStack(EstateStack):
 
     def _ping(self) -> EstateFunction:
         ping = EstateFunction(
-            self, "ping", self.config, self.network, package="ping", handler="lambdas.ping.app.app", timeout_s=10, memory_mib=512,
+            self, "ping", self.config, self.data.archive, package="ping", handler="lambdas.ping.app.app", timeout_s=10, memory_mib=512,
             environment=self.ping_environment,
         )  # fmt: skip
         self.may_record(ping)
         return ping
 
     def _api(self) -> aws_apigateway.RestApi:
-        log = aws_logs.LogGroup(
-            self, "PingAccess", log_group_name=f"/{self.config.env}/ping-access", retention=aws_logs.RetentionDays.ONE_WEEK,
-            encryption_key=self.network.log_key, removal_policy=RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        log = self.data.archive.group(self, "PingAccess", f"/{self.config.env}/ping-access")
         fields = aws_apigateway.AccessLogFormat.json_with_standard_fields(
             caller=False, http_method=True, ip=True, protocol=True, request_time=True, resource_path=True, response_length=True,
             status=True, user=False,
@@ -139,8 +134,8 @@ class EdgeStack(EstateStack):
             "POWERTOOLS_SERVICE_NAME": "alert_dispatch", "PING_BODIES_BUCKET": data.ping_bodies.bucket_name,
         }  # fmt: skip
         dispatch = EstateFunction(
-            self, "alert-dispatch", self.config, self.network, package="alert_dispatch", handler="lambdas.alert_dispatch.handler.handler",
-            timeout_s=DISPATCH_TIMEOUT_S, memory_mib=512, environment=environment,
+            self, "alert-dispatch", self.config, self.data.archive, package="alert_dispatch",
+            handler="lambdas.alert_dispatch.handler.handler", timeout_s=DISPATCH_TIMEOUT_S, memory_mib=512, environment=environment,
         )  # fmt: skip
         queue = self.events.queues[names.alerts_queue].queue
         source = aws_lambda_event_sources.SqsEventSource(queue, batch_size=1, report_batch_item_failures=True)

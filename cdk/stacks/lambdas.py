@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import Duration, RemovalPolicy, aws_iam, aws_lambda, aws_logs
+from aws_cdk import Duration, aws_iam, aws_lambda
 from constructs import Construct
 
 from cdk import bundle
 from cdk.config import Config
 from cdk.stacks.estate_stack import accept
-from cdk.stacks.network import NetworkStack
+from cdk.stacks.logs import LogArchive
 
 ARCHITECTURES = {"arm64": aws_lambda.Architecture.ARM_64, "x86_64": aws_lambda.Architecture.X86_64}
 
@@ -17,15 +17,12 @@ class EstateFunction(Construct):
     """A function and its role, which may write its own logs and nothing else until told."""
 
     def __init__(
-        self, scope: Construct, noun: str, config: Config, network: NetworkStack, *, package: str, handler: str,
+        self, scope: Construct, noun: str, config: Config, logs: LogArchive, *, package: str, handler: str,
         timeout_s: int, memory_mib: int, environment: Mapping[str, str],
     ) -> None:  # fmt: skip
         super().__init__(scope, noun)
         name = f"{config.env}-uptimemonitor-{noun}"
-        log = aws_logs.LogGroup(
-            self, "Log", log_group_name=f"/aws/lambda/{name}", retention=aws_logs.RetentionDays.ONE_WEEK,
-            encryption_key=network.log_key, removal_policy=RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        log = logs.group(self, "Log", f"/aws/lambda/{name}")
         self.role = aws_iam.Role(
             self, "Role", role_name=config.role(f"{noun}-role"), assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com")
         )

@@ -29,7 +29,7 @@ class MonitoringStack(EstateStack):
         super().__init__(scope, "monitoring", config)
         self.slack = self._secret("SlackWebhook", "slack-webhook", "Set by hand: the incoming webhook of a Slack channel.")
         self.password = self._secret("GrafanaPassword", "grafana-password", "The password of Grafana's administrator.")
-        watchers = Watchers(self, config, network, core.cluster)
+        watchers = Watchers(self, config, network, core.cluster, data.archive)
         watchers.run(
             Watcher("prometheus", PROMETHEUS, PROMETHEUS_PORT, uid="65534", data_path="/prometheus", files=data.prometheus_files),
             command=[

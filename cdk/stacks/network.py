@@ -45,7 +45,7 @@ class NetworkStack(EstateStack):
         self.vpc = self._vpc()
         self.groups = self._groups()
         self.namespace = aws_servicediscovery.PrivateDnsNamespace(self, "Namespace", name=NAMESPACE, vpc=self.vpc)
-        self._flow_logs()
+        self.flow_log = self._flow_logs()
 
     def _log_key(self) -> aws_kms.Key:
         key = aws_kms.Key(
@@ -113,7 +113,8 @@ class NetworkStack(EstateStack):
             self, f"{noun}-group", vpc=self.vpc, allow_all_outbound=False, description=f"Uptime Monitor {self.config.env}: {noun}"
         )
 
-    def _flow_logs(self) -> None:
+    def _flow_logs(self) -> aws_logs.LogGroup:
+        """The stack of the data, which comes later, sees that they are kept."""
         group = aws_logs.LogGroup(
             self, "FlowLog", log_group_name=f"/{self.config.env}/vpc", retention=aws_logs.RetentionDays.ONE_WEEK,
             encryption_key=self.log_key, removal_policy=RemovalPolicy.DESTROY,
@@ -123,6 +124,7 @@ class NetworkStack(EstateStack):
             destination=aws_ec2.FlowLogDestination.to_cloud_watch_logs(group),
             traffic_type=TRAFFIC[self.config.flow_logs],
         )
+        return group
 
 
 def allow(source: aws_ec2.ISecurityGroup, target: aws_ec2.ISecurityGroup, port: int | None, why: str) -> None:

@@ -12,7 +12,6 @@ from cdk.stacks.data import DataStack
 from cdk.stacks.estate_stack import accept
 from cdk.stacks.events import QueuePair
 from cdk.stacks.lambdas import EstateFunction
-from cdk.stacks.network import NetworkStack
 from core.contracts.queues import MAIL_TIMEOUT_S, mails
 
 
@@ -20,7 +19,7 @@ class PingMail(Construct):
     """The way of a mail from the MX record to the function. The rule set must be made the active one by hand: an account has one."""
 
     def __init__(
-        self, scope: Construct, config: Config, *, network: NetworkStack, data: DataStack,
+        self, scope: Construct, config: Config, *, data: DataStack,
         may_record: Callable[[EstateFunction], None], zone: aws_route53.IHostedZone,
     ) -> None:  # fmt: skip
         super().__init__(scope, "PingMail")
@@ -38,7 +37,7 @@ class PingMail(Construct):
             "Pings", recipients=[config.ping_host], scan_enabled=False, tls_policy=aws_ses.TlsPolicy.OPTIONAL,
             actions=[S3(bucket=self.bucket, topic=topic)],
         )  # fmt: skip
-        self.function = self._function(network, data, may_record)
+        self.function = self._function(data, may_record)
 
     def _bucket(self, logs: aws_s3.IBucket) -> aws_s3.Bucket:
         name = self.config.bucket(self.config.names.ping_mail_bucket)
@@ -48,13 +47,13 @@ class PingMail(Construct):
             removal_policy=RemovalPolicy.RETAIN, server_access_logs_bucket=logs, server_access_logs_prefix="s3/PingMail/",
         )  # fmt: skip
 
-    def _function(self, network: NetworkStack, data: DataStack, may_record: Callable[[EstateFunction], None]) -> EstateFunction:
+    def _function(self, data: DataStack, may_record: Callable[[EstateFunction], None]) -> EstateFunction:
         environment = {
             "UPTIME_ENV": self.config.env, "PING_BODIES_BUCKET": data.ping_bodies.bucket_name,
             "PING_MAIL_BUCKET": self.bucket.bucket_name, "PING_MAIL_DOMAIN": self.config.ping_host,
         }  # fmt: skip
         function = EstateFunction(
-            self, "ping-mail", self.config, network, package="ping", handler="lambdas.ping.mail.mail_handler",
+            self, "ping-mail", self.config, data.archive, package="ping", handler="lambdas.ping.mail.mail_handler",
             timeout_s=MAIL_TIMEOUT_S, memory_mib=512, environment=environment,
         )  # fmt: skip
         may_record(function)

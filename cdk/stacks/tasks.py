@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Duration, RemovalPolicy, aws_ecr, aws_ecs, aws_iam, aws_logs
+from aws_cdk import Duration, aws_ecr, aws_ecs, aws_iam, aws_logs
 from constructs import Construct
 
 from cdk.capacity import METRICS_PORTS, WEB_PORT, task_share
@@ -155,10 +155,7 @@ class Tasks(Construct):
             container.add_port_mappings(aws_ecs.PortMapping(container_port=port))
 
     def _log(self, noun: str) -> aws_logs.LogGroup:
-        return aws_logs.LogGroup(
-            self, f"{noun}-log", log_group_name=f"/{self.config.env}/ecs/{noun}", retention=aws_logs.RetentionDays.ONE_WEEK,
-            encryption_key=self.network.log_key, removal_policy=RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        return self.data.archive.group(self, f"{noun}-log", f"/{self.config.env}/ecs/{noun}")
 
 
 def may(task: aws_ecs.Ec2TaskDefinition, actions: list[str], *resources: str) -> None:

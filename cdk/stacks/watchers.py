@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import Duration, RemovalPolicy, aws_ec2, aws_ecs, aws_efs, aws_iam, aws_logs, aws_secretsmanager
+from aws_cdk import Duration, aws_ec2, aws_ecs, aws_efs, aws_iam, aws_logs, aws_secretsmanager
 from constructs import Construct
 
 from cdk.config import Config
 from cdk.stacks.estate_stack import accept
+from cdk.stacks.logs import LogArchive
 from cdk.stacks.network import NetworkStack
 
 ASSETS: Final = Path(__file__).parents[1] / "assets"
@@ -38,8 +39,11 @@ class Watcher:
 class Watchers(Construct):
     """One service for each `Watcher`, found by its name in Cloud Map."""
 
-    def __init__(self, scope: Construct, config: Config, network: NetworkStack, cluster: aws_ecs.ICluster) -> None:
+    def __init__(
+        self, scope: Construct, config: Config, network: NetworkStack, cluster: aws_ecs.ICluster, logs: LogArchive
+    ) -> None:
         super().__init__(scope, "Watchers")
+        self.logs = logs
         self.config, self.network, self.cluster = config, network, cluster
         self.group = network.groups.fixed(self, "monitoring")
 
@@ -121,10 +125,7 @@ class Watchers(Construct):
         return unpacker
 
     def _log(self, noun: str) -> aws_logs.LogGroup:
-        return aws_logs.LogGroup(
-            self, f"{noun}-log", log_group_name=f"/{self.config.env}/ecs/{noun}", retention=aws_logs.RetentionDays.ONE_WEEK,
-            encryption_key=self.network.log_key, removal_policy=RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        return self.logs.group(self, f"{noun}-log", f"/{self.config.env}/ecs/{noun}")
 
 
 def packed(folder: Path) -> str:

@@ -429,6 +429,31 @@ def security(prod: Estate, everything: Estate, staging: Estate) -> None:
     assert (rule["ExpirationInDays"], rule["Transitions"]) == (90, [{"StorageClass": "GLACIER", "TransitionInDays": 30}])
 
 
+@row("logs")
+def logs(prod: Estate, everything: Estate, staging: Estate) -> None:
+    """Every group has its subscription, and what it sends ends where the rules of the bucket hold."""
+    for one in (prod, everything, staging):
+        groups = one.all("AWS::Logs::LogGroup")
+        filters = one.all("AWS::Logs::SubscriptionFilter")
+        assert len(filters) == len(groups) == len({json.dumps(kept["LogGroupName"]) for kept in filters})
+        assert {kept["FilterPattern"] for kept in filters} == {""}
+    names = {str(group.get("LogGroupName")).removeprefix("/prod") for group in everything.all("AWS::Logs::LogGroup")}
+    nouns = ("web", "worker", "schedule", "beat", "inbox", "migrate", "prometheus", "grafana", "alertmanager")
+    lambdas = ("ping", "alert-dispatch", "ping-mail")
+    assert names == {
+        *(f"/ecs/{noun}" for noun in nouns), *(f"/aws/lambda/prod-uptimemonitor-{noun}" for noun in lambdas),
+        "/vpc", "/ping-access", "/aws/rds/instance/prod-uptimemonitor/postgresql",
+    }  # fmt: skip
+    stream = prod.one("AWS::KinesisFirehose::DeliveryStream")
+    assert stream["DeliveryStreamEncryptionConfigurationInput"] == {"KeyType": "AWS_OWNED_CMK"}
+    target = stream["ExtendedS3DestinationConfiguration"]
+    assert (target["Prefix"].split("!")[0], target["CompressionFormat"]) == ("services/", "UNCOMPRESSED")
+    [(_, bucket, _)] = [
+        found for found in prod.resources("AWS::S3::Bucket") if "uptimemonitor-logs" in found[2]["Properties"]["BucketName"]
+    ]
+    assert target["BucketARN"] == {"Fn::GetAtt": [bucket, "Arn"]}
+
+
 @row("recovery")
 def recovery(prod: Estate, everything: Estate, staging: Estate) -> None:
     rules = {one["RuleName"]: one for one in prod.one("AWS::Backup::BackupPlan")["BackupPlan"]["BackupPlanRule"]}
