@@ -79,6 +79,7 @@ class Config:
     detailed_metrics: bool = True
     small_watchers: bool = False
     lambda_architecture: str = "arm64"
+    broker: str = "redis"
     read_replica: bool = False
     cloudfront: bool = False
     cloudfront_certificate: str = ""
@@ -157,6 +158,11 @@ class Config:
         """Address of the web, where it has a name."""
         return f"https://{self.domain}" if self.domain else ""
 
+    @property
+    def broker_url(self) -> str:
+        """Where Celery's tasks go, where that is not Redis."""
+        return f"sqs://{self.region}/{self.account}/{self.names.tasks_prefix}" if self.broker == "sqs" else ""
+
     def bucket(self, name: str) -> str:
         """Names of buckets are shared by all of AWS, so ours end in account and region."""
         return f"{name}-{self.account}-{self.region}"
@@ -199,6 +205,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ("max_tasks", lambda c: c.max_tasks < max(c.web_tasks, c.worker_tasks), "must not be below web_tasks and worker_tasks"),
     ("multi_az", lambda c: c.multi_az and c.is_prod and instances_for(c) < len(c.zones), "needs instances in both zones"),
     ("lambda_architecture", lambda c: c.lambda_architecture not in ("arm64", "x86_64"), "must be arm64 or x86_64"),
+    ("broker", lambda c: c.broker not in ("redis", "sqs"), "must be redis or sqs"),
     ("cloudfront", lambda c: c.cloudfront and not c.domain, "needs a domain"),
     ("cloudfront_certificate", lambda c: c.cloudfront != bool(c.cloudfront_certificate), "goes together with cloudfront"),
     ("cloudfront_certificate", lambda c: c.cloudfront and ":us-east-1:" not in c.cloudfront_certificate, "must be of us-east-1"),

@@ -135,9 +135,9 @@ class Alarms(Construct):
         self._alarm("backup-failed", failed, 0, 1, "A backup failed.", runbook="backup-missing")
 
     def _queues(self, events: EventsStack, edge: EdgeStack) -> None:
-        pairs = list(events.queues.items()) + ([(edge.mail.pair.queue.node.id, edge.mail.pair)] if edge.mail else [])
-        for name, pair in pairs:
-            noun = name.removeprefix(f"{self.config.env}-uptimemonitor-")
+        pairs = [*events.queues.values(), *events.task_queues, *([edge.mail.pair] if edge.mail else [])]
+        for pair in pairs:
+            noun = pair.queue.node.id
             dead = pair.dead.metric_approximate_number_of_messages_visible(period=MINUTE)
             self._alarm(f"{noun}-dead", dead, 0, 1, f"There are dead letters of {noun}.", runbook="dead-letters")
             oldest = pair.queue.metric_approximate_age_of_oldest_message(period=MINUTE)

@@ -11,7 +11,7 @@ from cdk.config import Config
 from cdk.draft4 import draft4
 from cdk.stacks.estate_stack import EstateStack
 from core.contracts.names import EVENT_SOURCE, Names
-from core.contracts.queues import RETENTION_S, Queue, mail_events, queues
+from core.contracts.queues import RETENTION_S, Queue, mail_events, queues, tasks
 
 SCHEMAS = Path(__file__).parents[2] / "core/contracts/schemas"
 
@@ -45,6 +45,7 @@ class EventsStack(EstateStack):
         for queue in queues(config.names):
             self._route(queue, self.bus, EVENT_SOURCE)
         self._route(mail_events(config.names), None, "aws.ses")
+        self.task_queues = [QueuePair(self, queue) for queue in (tasks(config.names) if config.broker == "sqs" else ())]
         self.configuration_set = self._sender()
         self._schemas()
 

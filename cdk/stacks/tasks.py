@@ -26,6 +26,10 @@ WATCH = ("BatchGetItem", "BatchWriteItem", "PutItem", "Query", "UpdateItem")
 """What detector and canary do with the items of heartbeats, and whoever settles pings. `tests/infra/test_permissions.py` holds every
 action of this module to the calls that are really made."""
 
+PROJECT = ("Scan", "Query", "PutItem", "BatchWriteItem")
+"""What `edge-sync`, which runs with the definition of the migration, does with every table that it makes anew."""
+WORK = [f"sqs:{action}" for action in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")]
+
 
 class Tasks(Construct):
     """Four tasks of one image: web, worker, control (schedule, beat and inbox together) and migrate, which nothing keeps running."""
@@ -41,6 +45,7 @@ class Tasks(Construct):
         self.environment = {
             "UPTIME_ENV": config.env, "AWS_REGION": config.region, "DATABASE_URL": data.database_url, "PUBLIC_URL": public_url,
             "PING_URL": ping_url, "METRICS_NAMESPACE": METRICS_NAMESPACE, "PING_BODIES_BUCKET": data.ping_bodies.bucket_name,
+            **({"BROKER_URL": config.broker_url} if config.broker_url else {}),
             "METRICS_BIND": "0.0.0.0",  # noqa: S104  (the security group says who reaches it)
         }  # fmt: skip
         login = data.login
@@ -67,6 +72,7 @@ class Tasks(Construct):
         self._may_use(task, names.channel_vault_table, "PutItem", "Query", "BatchWriteItem")
         may(task, ["s3:GetObject"], self.data.bodies)
         may(task, ["s3:ListBucket"], self.data.ping_bodies.bucket_arn)  # else a body that is gone is answered 403
+        self._may_send(task, ["sqs:SendMessage"])
         accept(task.task_role, bodies_reason(self.data))
         return task
 
@@ -77,6 +83,7 @@ class Tasks(Construct):
         )
         self._may_use(task, self.config.names.heartbeats_table, *WATCH, "DeleteItem")
         may(task, ["events:PutEvents"], self.events.bus.event_bus_arn)
+        self._may_send(task, ["sqs:SendMessage", *WORK])
         return task
 
     def _control(self) -> aws_ecs.Ec2TaskDefinition:
@@ -92,6 +99,7 @@ class Tasks(Construct):
             for name in (names.pings_queue, names.receipts_queue, names.mail_events_queue)
         ]
         may(task, CONSUME, *queues)
+        self._may_send(task, ["sqs:SendMessage", *WORK])
         return task
 
     def _migrate(self) -> aws_ecs.Ec2TaskDefinition:
@@ -103,14 +111,19 @@ class Tasks(Construct):
             "ADMIN_PGPASSWORD": aws_ecs.Secret.from_secrets_manager(admin, "password"),
         }
         self._container(task, "migrate", 1, secrets=WEB_SECRETS, more_secrets=extra)
-        names, tables = self.config.names, self.data.tables
-        projected = [tables[name].table_arn for name in (names.heartbeats_table, names.channel_vault_table)]
-        may(task, [*EVERY_ITEM, "dynamodb:Scan"], *projected)  # `edge-sync` runs with this definition
+        names = self.config.names
+        self._may_use(task, names.heartbeats_table, *PROJECT, "GetItem", "BatchGetItem", "UpdateItem", "DeleteItem")
+        self._may_use(task, names.channel_vault_table, *PROJECT)
         return task
 
     def _may_use(self, task: aws_ecs.Ec2TaskDefinition, table: str, *operations: str) -> None:
         """Let a task make calls about the items of a table."""
         may(task, [f"dynamodb:{operation}" for operation in operations], self.data.tables[table].table_arn)
+
+    def _may_send(self, task: aws_ecs.Ec2TaskDefinition, actions: list[str]) -> None:
+        """Tasks of Celery, where SQS carries them."""
+        if self.events.task_queues:
+            may(task, actions, *(pair.queue.queue_arn for pair in self.events.task_queues))
 
     def _task(self, noun: str) -> aws_ecs.Ec2TaskDefinition:
         family = f"{self.config.env}-uptimemonitor-{noun}"

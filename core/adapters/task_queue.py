@@ -8,27 +8,13 @@ from itertools import batched
 from typing import Any, Final
 from uuid import UUID
 
-import redis
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
 
+from core.adapters.brokers import CONNECT_TIMEOUT_S, open_broker
 from core.contracts.tasks import QUEUE_OF
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-VISIBILITY_TIMEOUT_S: Final = 300
-SOCKET_TIMEOUT_S: Final = 5.0
-CONNECT_TIMEOUT_S: Final = 2.0
-
-TRANSPORT_OPTIONS: Final[dict[str, Any]] = {
-    "visibility_timeout": VISIBILITY_TIMEOUT_S,
-    "socket_timeout": SOCKET_TIMEOUT_S,
-    "socket_connect_timeout": CONNECT_TIMEOUT_S,
-    "socket_keepalive": True,
-    "health_check_interval": 10,
-}
-"""Every user of the broker needs the same visibility timeout: the shortest one would redeliver for all."""
 
 KICK_BATCH: Final = 50
 """Alerts in one task: a task costs Celery 3 ms of CPU, and all of them are routed in one transaction of some hundredths of a second."""
@@ -36,25 +22,21 @@ KICK_BATCH: Final = 50
 LOOK_EXPIRES_S: Final = 4.0
 """By then the next regular look has been taken."""
 
-BROKER_LOST: Final = (OperationalError, redis.RedisError, OSError)
-
 
 class TaskQueue:
     """Sends tasks by name and counts what waits. Safe to share between threads."""
 
     def __init__(self, broker_url: str) -> None:
-        self._app = Celery("sender", broker=broker_url, backend=None, set_as_current=False)
+        self._broker = open_broker(broker_url)
+        self._app = Celery("sender", broker=self._broker.url, backend=None, set_as_current=False)
         self._app.conf.update(
-            broker_transport_options=TRANSPORT_OPTIONS,
+            broker_transport_options=self._broker.options,
             broker_connection_timeout=CONNECT_TIMEOUT_S,
             task_default_queue=QUEUE_OF["process_ping"],
             task_routes={name: {"queue": queue} for name, queue in QUEUE_OF.items()},
             task_ignore_result=True,
             task_publish_retry=True,
             task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
-        )
-        self._redis = redis.Redis.from_url(
-            broker_url, socket_timeout=SOCKET_TIMEOUT_S, socket_connect_timeout=CONNECT_TIMEOUT_S, health_check_interval=10
         )
 
     def send(self, task_name: str, *args: Any, expires_s: float | None = None) -> bool:
@@ -66,7 +48,7 @@ class TaskQueue:
         queue = QUEUE_OF[task_name]
         try:
             self._app.send_task(task_name, args, queue=queue, expires=expires_s)
-        except BROKER_LOST as error:
+        except self._broker.lost as error:
             log.warning("task_queue.broker_lost", task=task_name, error=str(error))
             return False
         return True
@@ -85,15 +67,11 @@ class TaskQueue:
         """Messages waiting in each queue (not those that a worker has fetched).
 
         Raises:
-            redis.RedisError: the broker is away.
+            Exception: one of those that the broker raises while it is away.
         """
-        names = list(queues)
-        with self._redis.pipeline(transaction=False) as pipeline:
-            for name in names:
-                pipeline.llen(name)
-            return dict(zip(names, pipeline.execute(), strict=True))
+        return dict(self._broker.lengths(list(queues)))
 
     def close(self) -> None:
         """Drop the connections."""
         self._app.close()
-        self._redis.close()
+        self._broker.close()

@@ -34,7 +34,7 @@ def task_queue() -> TaskQueue:
     """The Celery broker, to send tasks by name."""
     from core.adapters.task_queue import TaskQueue  # noqa: PLC0415  (memory, see above)
 
-    return TaskQueue(settings.REDIS_URL)
+    return TaskQueue(settings.BROKER_URL)
 
 
 @cache

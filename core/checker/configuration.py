@@ -5,13 +5,14 @@ from typing import Any, Final
 from celery.schedules import crontab
 from kombu import Exchange, Queue
 
-from core.adapters.task_queue import TRANSPORT_OPTIONS
+from core.adapters.brokers import open_broker
 from core.checker.grid import Grid
 from core.checker.pace import PROMPT_S
 from core.checker.settings import WEBSITE_TASKS, process_settings
 from core.contracts.tasks import DEFAULT, QUEUE_OF, QUEUES
 
 _settings = process_settings()
+_broker = open_broker(_settings.broker_url.reveal())
 _database_rest = _settings.database_url.reveal().split("://", 1)[1]
 
 imports: Final = ("core.checker.signals",)
@@ -27,8 +28,8 @@ include: Final = (_WEBSITES,) if _settings.tasks == WEBSITE_TASKS else (_WEBSITE
 timezone: Final = "UTC"
 enable_utc: Final = True
 
-broker_url: Final = _settings.redis_url.reveal()
-broker_transport_options: Final[dict[str, Any]] = TRANSPORT_OPTIONS
+broker_url: Final = _broker.url
+broker_transport_options: Final[dict[str, Any]] = _broker.options
 broker_connection_retry: Final = True
 broker_connection_retry_on_startup: Final = True
 broker_connection_max_retries: Final = None
@@ -57,6 +58,7 @@ worker_cancel_long_running_tasks_on_connection_loss: Final = False
 worker_send_task_events: Final = False
 worker_hijack_root_logger: Final = False
 worker_redirect_stdouts: Final = False
+worker_enable_remote_control: Final = _broker.has_fanout
 control_queue_expires: Final = 300.0
 """Workers extend it all the time, three times in each term."""
 

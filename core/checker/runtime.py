@@ -49,7 +49,7 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.pool: Pool = open_pool(settings.database_url.reveal(), application="checker", size=settings.database_connections)
-        self.queue = TaskQueue(settings.redis_url.reveal())
+        self.queue = TaskQueue(settings.broker_url.reveal())
         self._reports = CheckReports(settings.redis_url.reveal())
         self._wishes = Wishes(self._reports)
         self._make_engine = make_engine or self._probe_engine

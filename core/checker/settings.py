@@ -31,6 +31,7 @@ class CheckerSettings:
 
     database_url: Secret
     redis_url: Secret
+    broker_url: Secret
     uptime_env: str
     private_targets: bool
     vault_keys: tuple[str, ...]
@@ -63,9 +64,11 @@ class CheckerSettings:
             SettingError: one is missing or malformed.
         """
         env.url("DATABASE_URL", schemes=("postgres", "postgresql"))
+        redis_url = env.url("REDIS_URL", schemes=("redis", "rediss"))
         return cls(
             database_url=env.secret("DATABASE_URL"),
-            redis_url=Secret(env.url("REDIS_URL", schemes=("redis", "rediss"))),
+            redis_url=Secret(redis_url),
+            broker_url=Secret(env.url("BROKER_URL", redis_url, schemes=("redis", "rediss", "sqs"))),
             uptime_env=env.text("UPTIME_ENV", "local"),
             private_targets=env.boolean("PRIVATE_TARGETS", False),
             vault_keys=_vault_keys(env),

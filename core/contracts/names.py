@@ -26,6 +26,11 @@ class Names:
         return self._name("events")
 
     @property
+    def tasks_prefix(self) -> str:
+        """SQS: how the names of Celery's queues begin, where SQS carries its tasks."""
+        return self._name("tasks-")
+
+    @property
     def heartbeats_table(self) -> str:
         """DynamoDB: heartbeat items, ping items and pending markers (`heartbeat_table`)."""
         return self._name("heartbeats")

@@ -35,7 +35,7 @@ def run(settings: InboxSettings) -> int:
     if settings.metrics_namespace:
         host_disk.tell_regularly(settings.metrics_namespace, settings.uptime_env)
     pool = open_pool(settings.database_url.reveal(), application="inbox", size=QUEUES * settings.threads + 1)
-    tasks = TaskQueue(settings.redis_url.reveal())
+    tasks = TaskQueue(settings.broker_url.reveal())
     try:
         consumers = _consumers(settings, stopping, pool, tasks)
         log.info("inbox.started", consumers=len(consumers))

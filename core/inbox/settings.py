@@ -11,7 +11,7 @@ class InboxSettings:
     """What the inbox needs to know. `threads` consume each queue; `metrics_port` 0 means no metrics; `mail_events`: SES sends some."""
 
     database_url: Secret
-    redis_url: Secret
+    broker_url: Secret
     uptime_env: str
     region: str
     receipt_timeout: timedelta
@@ -29,9 +29,10 @@ class InboxSettings:
             SettingError: one is missing or malformed.
         """
         env.url("DATABASE_URL", schemes=("postgres", "postgresql"))
+        redis_url = env.url("REDIS_URL", schemes=("redis", "rediss"))
         return cls(
             database_url=env.secret("DATABASE_URL"),
-            redis_url=Secret(env.url("REDIS_URL", schemes=("redis", "rediss"))),
+            broker_url=Secret(env.url("BROKER_URL", redis_url, schemes=("redis", "rediss", "sqs"))),
             uptime_env=env.text("UPTIME_ENV", "local"),
             region=env.text("AWS_REGION", env.text("AWS_DEFAULT_REGION", "eu-west-1")),
             receipt_timeout=timedelta(seconds=env.integer("RECEIPT_TIMEOUT_S", 300, low=1)),

@@ -30,6 +30,7 @@ CONTEXTS: Mapping[str, Mapping[str, str]] = {
         **DOMAIN,
         "spot_workers": "true",
         "read_replica": "true",
+        "broker": "sqs",
         "ping_mail": "true",
         "sms_channels": "true",
         "github_repository": "someone/uptime",

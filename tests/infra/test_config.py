@@ -52,6 +52,7 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference/aws-config.md"
         ({**PROD, "multi_az": "perhaps"}, "multi_az"),
         ({**PROD, "web_tasks": "1", "control_tasks": "1", "spot_workers": "true"}, "multi_az"),
         ({**PROD, "lambda_architecture": "arm"}, "lambda_architecture"),
+        ({**PROD, "broker": "rabbitmq"}, "broker"),
         ({**DEV, "cloudfront": "true", "cloudfront_certificate": CERTIFICATE}, "cloudfront"),
         ({**PROD, "cloudfront": "true"}, "cloudfront_certificate"),
         ({**PROD, "cloudfront_certificate": CERTIFICATE}, "cloudfront_certificate"),

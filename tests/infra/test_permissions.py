@@ -27,6 +27,7 @@ CONTAINER = "ECS starts the container: it pulls the image, opens the log and fet
 FUNCTION_LOG = "Lambda writes what the function prints."
 MAPPING = "The event source mapping polls with the role of its function."
 AGENT = "What the agent of ECS on an instance does; the list is the CDK's."
+KOMBU = "Celery's tasks where `broker` is `sqs`: tests/integration/test_sqs_broker.py"
 DEPLOYING = (
     "The workflows push with docker, take on the roles of the CDK's bootstrap, and hand the task of the migration its roles."
 )
@@ -40,6 +41,12 @@ NOT_RECORDED: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("deployer", ("ecr:*", "iam:PassRole", "sts:AssumeRole"), DEPLOYING),
     ("Watchersprometheustask*", ("elasticfilesystem:*",), "ECS mounts the file system with the task's role."),
     ("VpcFlowsIAMRole*", ("logs:*",), "VPC writes its flow logs."),
+    ("LogArchiveWriter*", ("s3:*",), "Firehose writes what CloudWatch sends it."),
+    ("LogArchiveSender*", ("firehose:*",), "CloudWatch sends what the groups of logs get."),
+    ("migrate-task", ("dynamodb:*",), "`edge-sync`, after a disaster: tests/integration/local/test_edge_sync.py"),
+    ("web-task", ("sqs:SendMessage",), KOMBU),
+    ("worker-task", ("sqs:*",), KOMBU),
+    ("control-task", ("sqs:*",), KOMBU),
 )
 """Roles by their nouns, actions, reason. The role of AWS Backup has a policy of AWS's own."""
 
