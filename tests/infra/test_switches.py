@@ -50,8 +50,12 @@ SWITCHES: Mapping[str, tuple[Mapping[str, str], set[str]]] = {
     ),
     "ping_mail": ({"ping_mail": "true"}, {
         "CloudWatch::Alarm", "CloudWatch::Dashboard", "IAM::Policy", "IAM::Role", "Lambda::EventSourceMapping", "Lambda::Function",
-        "Logs::LogGroup", "Route53::RecordSet", "S3::Bucket", "S3::BucketPolicy", "SES::ReceiptRule", "SES::ReceiptRuleSet",
+        "Logs::LogGroup", "Logs::SubscriptionFilter",
+        "Route53::RecordSet", "S3::Bucket", "S3::BucketPolicy", "SES::ReceiptRule", "SES::ReceiptRuleSet",
         "SNS::Subscription", "SNS::Topic", "SNS::TopicPolicy", "SQS::Queue", "SQS::QueuePolicy",
+    }),
+    "broker": ({"broker": "sqs"}, {
+        "CloudWatch::Alarm", "CloudWatch::Dashboard", "ECS::TaskDefinition", "IAM::Policy", "SQS::Queue", "SQS::QueuePolicy",
     }),
     "mails_per_s": ({"mails_per_s": "50"}, {"Lambda::Function"}),
     "sms_channels": ({"sms_channels": "true"}, {"ECS::TaskDefinition", "IAM::Policy"}),
