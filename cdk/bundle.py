@@ -89,8 +89,9 @@ class UvBundling:
 
 
 def _uv(*arguments: str) -> str:
+    """Run uv; without colours, which the CDK's command asks of everything that it starts and which no list of requirements may have."""
     found = shutil.which("uv") or str(ROOT / ".uv/bin/uv")
-    return subprocess.run([found, *arguments], check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run([found, "--color", "never", *arguments], check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _copy(paths: Iterable[Path], target: Path) -> None:

@@ -209,3 +209,10 @@ def test_a_package_is_named_by_its_sources_its_lock_and_its_architecture(monkeyp
 
     (tmp_path / "lambdas/ping/app.py").write_text("changed")
     assert bundle.digest("ping", "arm64") not in names
+
+
+def test_what_is_locked_has_no_colours_under_the_cdk_which_asks_everybody_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    locked = bundle._uv("export", "--frozen", "--no-hashes", "--no-emit-project", "--no-dev", "--quiet")
+    assert "\x1b" not in locked
+    assert "cronsim==" in locked
