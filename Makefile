@@ -44,7 +44,7 @@ test: sync-all ## all tests but the slow ones: those that kill and starve, and t
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults and not deploy"
 test-faults: sync-all ## the tests that kill, starve and wait (up to 40 minutes)
 	@$(BIN)/python -m pytest -m faults -s --timeout 1200
-test-deploy: sync-all ## the estate deployed to a stand-in for AWS, and every call that it makes there
+test-deploy: sync-all ## the AWS estate deployed into a stand-in by the CDK's own command, used, changed and destroyed; every call that is made there
 	@$(BIN)/python -m pytest -m deploy --timeout 1200
 synth: sync-all ## the AWS estate in all configurations, offline: cdk-nag, cfn-lint, every row of its specification
 	@$(BIN)/python -m pytest tests/infra -q
