@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.lambda_runtime import RuntimeApi, function
 from tests.permissions.calls import REGION
 from tests.permissions.references import References
 
-PACKAGES: Final = Path(sys.prefix) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+PACKAGES: Final = Path(sysconfig.get_path("purelib"))
 KEPT: Final = ("PATH", "HOME", "LANG")
 STOP_S: Final = 20
 

@@ -110,9 +110,15 @@ class World:
         self.connection.commit()
 
     def wait(self, role: str, *actions: str, again: Callable[[], object] = lambda: None) -> None:
-        """Wait until a role was seen with these actions; `again` is what makes it, every so often."""
-        for action in actions:
-            until(lambda action=action: self.saw(role, action) or again(), PATIENCE_S, 0.2)  # type: ignore[misc]  # bound in the loop
+        """Wait until a role was seen with these actions; `again` is what brings it about, called as long as it was not."""
+
+        def look() -> bool:
+            if all(self.saw(role, action) for action in actions):
+                return True
+            again()
+            return False
+
+        until(look, PATIENCE_S, 0.2)
 
     def send(self, task: str, *arguments: Any) -> None:
         """Have the fleet do something."""
@@ -120,7 +126,7 @@ class World:
 
 
 def people(world: World) -> None:
-    """Sign up, and make channels: to a program, a mailbox and a telephone."""
+    """Sign up; every alert is to be told by itself."""
     who = {"email": "somebody@example.org", "password": "a long enough one"}
     world.call("POST", "auth/register/", who)
     world.api.headers["Authorization"] = f"Bearer {world.call('POST', 'auth/login/', who)['access']}"
