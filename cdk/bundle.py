@@ -14,9 +14,12 @@ from typing import Any, Final
 import jsii
 from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling, aws_lambda
 
+from cdk import shared_libraries
+
 ROOT: Final = Path(__file__).parents[1]
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 FUNCTIONS: Final = ("alert_dispatch", "ping")
+BUILDERS: Final = ("cdk/bundle.py", "cdk/shared_libraries.py")
 WITHOUT_WHEEL: Final = ("oncalendar",)
 """Published as source alone; pure Python, so it is built for any architecture."""
 CALLED_SERVICES: Final = frozenset({"dynamodb", "events", "s3", "secretsmanager", "ses", "sesv2", "sns", "sqs", "sts"})
@@ -54,12 +57,15 @@ def build(function: str, architecture: str, target: Path) -> None:
     _copy(sources(function), target)
     for path in _useless(target):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for library in target.rglob("*.so"):
+        shared_libraries.strip(library)
 
 
 def digest(function: str, architecture: str) -> str:
     """A name for the package that changes with its sources, its lock and its architecture."""
     sha = hashlib.sha256(architecture.encode())
-    for path in [*_files(sources(function)), ROOT / "lambdas" / function / "requirements.txt", ROOT / "uv.lock", Path(__file__)]:
+    builders = [ROOT / builder for builder in BUILDERS]
+    for path in [*_files(sources(function)), ROOT / "lambdas" / function / "requirements.txt", ROOT / "uv.lock", *builders]:
         sha.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return sha.hexdigest()
 
@@ -110,11 +116,12 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _useless(target: Path) -> list[Path]:
-    """Commands, lists of what was installed where, services that are never called, and the command of Chalice."""
+    """Commands, lists of what was installed where, services and resources that are never called, and the command of Chalice."""
     found = [
         target / "bin",
         target / "aws_lambda_powertools/event_handler/openapi/swagger_ui",
         target / "boto3/examples",
+        target / "boto3/data",
         target / "apprise/i18n",
         *target.glob("*.dist-info/RECORD"),
         *target.glob("*.dist-info/direct_url.json"),

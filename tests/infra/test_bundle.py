@@ -120,6 +120,12 @@ def test_packages_hold_our_code_at_its_paths_and_are_small(package: Package) -> 
     assert [path for path in files if path.suffix == ".so" and "aarch64" in path.name] == []
 
 
+def test_no_library_holds_more_than_its_segments(package: Package) -> None:
+    libraries = list(package.folder.rglob("*.so"))
+    assert libraries
+    assert {int.from_bytes(path.read_bytes()[40:48], "little") for path in libraries} == {0}  # e_shoff: no sections
+
+
 def ping(api: RuntimeApi, uid: str, body: bytes = b"") -> tuple[int, Any]:
     """Ping as API Gateway hands it over; status and text of the answer."""
     headers = (("Host", "ping.example.com"), ("User-Agent", "curl/8.5.0"))
@@ -201,14 +207,15 @@ def test_a_package_is_named_by_its_sources_its_lock_and_its_architecture(monkeyp
 
     for part in ("lambdas", "core/contracts"):
         subprocess.run(["cp", "-r", "--parents", part, str(tmp_path)], check=True, cwd=ROOT)
-    for file in ("uv.lock", "core/__init__.py", "cdk/bundle.py"):
+    for file in ("uv.lock", "core/__init__.py", *bundle.BUILDERS):
         subprocess.run(["cp", "--parents", file, str(tmp_path)], check=True, cwd=ROOT)
     monkeypatch.setattr(bundle, "ROOT", tmp_path)
-    monkeypatch.setattr(bundle, "__file__", str(tmp_path / "cdk/bundle.py"))
     assert bundle.digest("ping", "arm64") in names
 
-    (tmp_path / "lambdas/ping/app.py").write_text("changed")
-    assert bundle.digest("ping", "arm64") not in names
+    for path in ("lambdas/ping/app.py", "cdk/shared_libraries.py"):
+        before = bundle.digest("ping", "arm64")
+        (tmp_path / path).write_text("changed")
+        assert bundle.digest("ping", "arm64") != before
 
 
 def test_what_is_locked_has_no_colours_under_the_cdk_which_asks_everybody_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
