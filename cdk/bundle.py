@@ -1,6 +1,7 @@
 """The package of a Lambda: its folder and `core/contracts` at their paths in the repository, and its dependencies as `uv.lock` has them.
 
-No Docker: all of them are wheels, for the architecture of the function. The build is reproducible enough to be named by its sources.
+No Docker: all of them are wheels, for the architecture of the function, and byte code is the same on every one. The build is
+reproducible, and named by its sources.
 """
 
 import hashlib
@@ -14,12 +15,15 @@ from typing import Any, Final
 import jsii
 from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling, aws_lambda
 
-from cdk import shared_libraries
+from cdk import byte_code, shared_libraries
 
 ROOT: Final = Path(__file__).parents[1]
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 FUNCTIONS: Final = ("alert_dispatch", "ping")
-BUILDERS: Final = ("cdk/bundle.py", "cdk/shared_libraries.py")
+RUNTIME: Final = aws_lambda.Runtime.PYTHON_3_13
+PYTHON: Final = str(RUNTIME.name).removeprefix("python")
+OURS: Final = ("core", "lambdas")
+BUILDERS: Final = ("cdk/bundle.py", "cdk/byte_code.py", "cdk/shared_libraries.py")
 WITHOUT_WHEEL: Final = ("oncalendar",)
 """Published as source alone; pure Python, so it is built for any architecture."""
 CALLED_SERVICES: Final = frozenset({"dynamodb", "events", "s3", "secretsmanager", "ses", "sesv2", "sns", "sqs", "sts"})
@@ -41,15 +45,18 @@ def build(function: str, architecture: str, target: Path) -> None:
     """Make the package in the empty folder `target`.
 
     Raises:
-        subprocess.CalledProcessError: a dependency has no wheel for the architecture, or cannot be fetched.
+        byte_code.WrongPython: this is not the Python of the runtime.
+        shared_libraries.UnknownLibrary: a dependency has a library that Lambda could not load.
+        subprocess.CalledProcessError: a dependency has no wheel for the architecture, or cannot be fetched or compiled.
     """
+    byte_code.require_python(PYTHON)
     requirements = (ROOT / "lambdas" / function / "requirements.txt").read_text(encoding="utf-8").splitlines()
     chalice = [line for line in requirements if line.startswith("chalice")]
     with tempfile.TemporaryDirectory() as folder:
         locked = Path(folder) / "locked.txt"
         locked.write_text(_uv("export", "--frozen", "--no-hashes", "--no-emit-project", "--no-dev", "--quiet"), encoding="utf-8")
         install = ["pip", "install", "--quiet", "--target", str(target), "--python-platform", PLATFORMS[architecture]]
-        install += ["--python-version", "3.13", "--only-binary", ":all:", "--no-compile-bytecode", "--constraint", str(locked)]
+        install += ["--python-version", PYTHON, "--only-binary", ":all:", "--no-compile-bytecode", "--constraint", str(locked)]
         install += [part for name in WITHOUT_WHEEL for part in ("--no-binary", name)]
         _uv(*install, *(line for line in requirements if line not in chalice))
         if chalice:  # its dependencies are those of its command
@@ -59,6 +66,7 @@ def build(function: str, architecture: str, target: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for library in target.rglob("*.so"):
         shared_libraries.strip(library)
+    byte_code.compile_package(target, keep_sources_of=OURS)
 
 
 def digest(function: str, architecture: str) -> str:

@@ -47,7 +47,10 @@ class _Invocation:
 
 
 class RuntimeApi:
-    """Hands invocations to one runtime, and takes what it says of them. `init_cpu_s`, once it asked: CPU of the cold start."""
+    """Hands invocations to one runtime, and takes what it says of them.
+
+    Once it has asked for the first one, `init_cpu_s` is the CPU of the cold start, and `init_s` what it took.
+    """
 
     def __init__(self) -> None:
         self._waiting: SimpleQueue[_Invocation | None] = SimpleQueue()
@@ -58,7 +61,8 @@ class RuntimeApi:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
         self.process: psutil.Popen | None = None
-        self.init_cpu_s = 0.0
+        self.begun = time.perf_counter()
+        self.init_cpu_s = self.init_s = 0.0
 
     @property
     def address(self) -> str:
@@ -85,7 +89,7 @@ class RuntimeApi:
     def _next(self) -> _Invocation | None:
         if self.process and not self.init_cpu_s:
             times = self.process.cpu_times()
-            self.init_cpu_s = times.user + times.system
+            self.init_cpu_s, self.init_s = times.user + times.system, time.perf_counter() - self.begun
             self._started.put(None)
         invocation = self._waiting.get()
         if invocation:
@@ -152,6 +156,7 @@ def function(folder: Path, runtime: Path, handler: str, environ: Mapping[str, st
         "LAMBDA_TASK_ROOT": str(folder),
     }
     command = [sys.executable, "-I", "-S", "-B", "-c", LAUNCH, str(folder), str(runtime), handler]
+    api.begun = time.perf_counter()
     api.process = psutil.Popen(command, env=told, cwd=folder, stdout=subprocess.DEVNULL)
     try:
         yield api

@@ -28,7 +28,7 @@ class EstateFunction(Construct):
         )
         log.grant_write(self.role)
         self.function = aws_lambda.Function(
-            self, "Function", function_name=name, runtime=aws_lambda.Runtime.PYTHON_3_13, handler=handler, role=self.role,
+            self, "Function", function_name=name, runtime=bundle.RUNTIME, handler=handler, role=self.role,
             architecture=ARCHITECTURES[config.lambda_architecture], code=bundle.code(package, config.lambda_architecture),
             timeout=Duration.seconds(timeout_s), memory_size=memory_mib, log_group=log, environment=dict(environment),
         )  # fmt: skip

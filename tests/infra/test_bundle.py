@@ -7,6 +7,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.parser import Parser
+from hashlib import sha256
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +17,7 @@ from uuid import uuid4
 import pytest
 from standardwebhooks import Webhook
 
+from core.contracts.channels.apprise import SERVICES
 from core.local.api_gateway import Route, proxy_event
 from core.local.http_listener import Request
 from tests.aws_stand_in import ENVIRONMENT, AwsStandIn
@@ -27,9 +31,18 @@ from tests.services import Reply, always, service
 # isort: split
 from cdk import bundle
 
-LOAD = "import sys, json; sys.path.insert(0, sys.argv[1]); module = __import__(sys.argv[2], fromlist=['x']); "
-LOAD += "callable(getattr(module, sys.argv[3])) or sys.exit('no handler'); "
-LOAD += "print(json.dumps(sorted({str(m.__file__) for m in list(sys.modules.values()) if getattr(m, '__file__', None)})))"
+LOAD = """
+import importlib, json, sys
+sys.path.insert(0, sys.argv[1])
+compiled = []
+sys.addaudithook(lambda event, args: compiled.append(str(args[1])) if event == "compile" else None)
+for name in sys.argv[2:]:
+    module, _, attribute = name.partition(":")
+    found = importlib.import_module(module)
+    assert not attribute or callable(getattr(found, attribute)), name
+loaded = sorted({str(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)})
+print(json.dumps({"loaded": loaded, "compiled": compiled}))
+"""
 ENVIRON = {
     "UPTIME_ENV": ENVIRONMENT,
     "AWS_REGION": "eu-west-1",
@@ -43,9 +56,11 @@ ENVIRON = {
 }
 LIMITS = {"alert_dispatch": 40_000_000, "ping": 2_000_000}
 HANDLERS = {
-    "alert_dispatch": [("lambdas.alert_dispatch.handler", "handler")],
-    "ping": [("lambdas.ping.app", "app"), ("lambdas.ping.mail", "mail_handler")],
+    "alert_dispatch": ["lambdas.alert_dispatch.handler:handler"],
+    "ping": ["lambdas.ping.app:app", "lambdas.ping.mail:mail_handler"],
 }
+UNCHECKED_HASH = b"\x01\0\0\0"
+"""Flags of byte code: https://docs.python.org/3/reference/import.html#pyc-invalidation."""
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo5ODc2NTQ="
 
 
@@ -96,14 +111,70 @@ def dispatch(aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispa
         yield made
 
 
-def test_handlers_load_with_nothing_but_the_package(package: Package) -> None:
-    for module, name in HANDLERS[package.function]:
-        command = [sys.executable, "-I", "-S", "-B", "-c", LOAD, str(package.folder), module, name]
-        done = subprocess.run(command, check=False, env=ENVIRON, cwd="/", capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        standard = (str(Path(os.__file__).parent), str(Path(sys.base_prefix)))
-        strange = [path for path in json.loads(done.stdout) if not path.startswith((str(package.folder), *standard))]
-        assert strange == []
+@dataclass(frozen=True)
+class Loaded:
+    """What a fresh process loaded, and what it had to compile for that: files, and names such as `<string>`."""
+
+    loaded: list[str]
+    compiled: list[str]
+
+
+def load(package: Package, *names: str) -> Loaded:
+    """Load `module:attribute` or modules, and make what is made at a cold start, with nothing but the package."""
+    command = [sys.executable, "-I", "-S", "-B", "-c", LOAD, str(package.folder), *names]
+    environ = {**ENVIRON, "AWS_LAMBDA_FUNCTION_NAME": "tested"}
+    done = subprocess.run(command, check=False, env=environ, cwd="/", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return Loaded(**json.loads(done.stdout))
+
+
+def test_handlers_load_with_nothing_but_the_package_and_compile_nothing_of_it(package: Package) -> None:
+    standard = (str(Path(os.__file__).parent), str(Path(sys.base_prefix)))
+    for handler in HANDLERS[package.function]:
+        found = load(package, handler)
+        assert [path for path in found.loaded if not path.startswith((str(package.folder), *standard))] == []
+        assert [path for path in found.compiled if path.startswith(str(package.folder))] == []
+
+
+def test_every_service_of_apprise_loads_from_the_package(packages: dict[str, Package]) -> None:
+    package = packages["alert_dispatch"]
+    modules = {f"apprise.plugins.{module}" for module in SERVICES.values()}
+    found = load(package, *sorted(modules))
+    assert modules <= {path.removeprefix(f"{package.folder}/").removesuffix(".pyc").replace("/", ".") for path in found.loaded}
+    assert [path for path in found.compiled if path.startswith(str(package.folder))] == []
+
+
+def test_our_code_keeps_its_sources_and_everything_has_byte_code_that_is_never_compared(package: Package) -> None:
+    sources = {path.relative_to(package.folder) for path in package.folder.rglob("*.py")}
+    assert {path.parts[0] for path in sources} == {"core", "lambdas"}
+    assert [path for path in sources if not Path(cache_from_source(str(package.folder / path))).is_file()] == []
+
+    headers = {path.read_bytes()[:8] for path in package.folder.rglob("*.pyc")}
+    assert headers == {MAGIC_NUMBER + UNCHECKED_HASH}
+
+
+def test_no_library_holds_more_than_its_segments(package: Package) -> None:
+    libraries = list(package.folder.rglob("*.so"))
+    assert libraries
+    assert {int.from_bytes(path.read_bytes()[40:48], "little") for path in libraries} == {0}  # e_shoff: no sections
+
+
+def test_the_licences_are_there(package: Package) -> None:
+    for described in package.folder.glob("*.dist-info/METADATA"):
+        told = Parser().parsestr(described.read_text(encoding="utf-8"))
+        files = {path.relative_to(described.parent) for path in described.parent.rglob("*") if path.is_file()}
+        missing = [name for name in told.get_all("License-File", []) if not {Path(name), Path("licenses", name)} & files]
+        assert missing == [], described.parent.name
+
+
+def test_two_builds_are_the_same(packages: dict[str, Package], tmp_path: Path) -> None:
+    bundle.build("ping", "x86_64", tmp_path)
+    assert contents(tmp_path) == contents(packages["ping"].folder)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The digest of every file."""
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_packages_hold_our_code_at_its_paths_and_are_small(package: Package) -> None:
@@ -115,15 +186,9 @@ def test_packages_hold_our_code_at_its_paths_and_are_small(package: Package) -> 
     assert (package.folder / "lambdas" / package.function).is_dir()
     assert (package.folder / "core/contracts/names.py").is_file()
     assert not (package.folder / "lambdas" / other).exists()
-    assert [path for path in package.folder.glob("core/*") if path.name not in ("__init__.py", "contracts")] == []
+    assert {path.name for path in package.folder.glob("core/*")} == {"__init__.py", "__pycache__", "contracts"}
     assert size <= LIMITS[package.function]
     assert [path for path in files if path.suffix == ".so" and "aarch64" in path.name] == []
-
-
-def test_no_library_holds_more_than_its_segments(package: Package) -> None:
-    libraries = list(package.folder.rglob("*.so"))
-    assert libraries
-    assert {int.from_bytes(path.read_bytes()[40:48], "little") for path in libraries} == {0}  # e_shoff: no sections
 
 
 def ping(api: RuntimeApi, uid: str, body: bytes = b"") -> tuple[int, Any]:
@@ -178,12 +243,30 @@ def test_an_alert_through_the_package_is_delivered_and_an_error_is_reported(
         delivered = api.invoke({"Records": [sqs_record(request)]})
 
     assert failed.error
-    assert (failed.error["errorType"], bool(failed.error["stackTrace"])) == ("UnexpectedBatchTypeError", True)
+    trace = "".join(failed.error["stackTrace"])
+    assert failed.error["errorType"] == "UnexpectedBatchTypeError"
+    assert "return dict(process_partial_response(" in trace  # a line of ours
+    assert 'File "/var/task/aws_lambda_powertools/' in trace
     assert (delivered.error, delivered.answer) == (None, {"batchItemFailures": []})
     [call] = receiver.calls
     said = Webhook(SECRET).verify(call.body, call.headers)
     assert (said["type"], said["data"]["monitor"]["name"]) == ("alert.down", "Shop")
     assert [type(receipt).__name__ for receipt in dispatch.new_receipts()] == ["AlertDelivered"]
+
+
+def test_a_message_of_apprise_goes_through_the_package(
+    packages: dict[str, Package], runtime: Path, dispatch: Dispatch, told: dict[str, str]
+) -> None:
+    """Its process finds the library in the package, without sources."""
+    with (
+        service(always(Reply(200, {"id": 1}))) as receiver,
+        function(packages["alert_dispatch"].folder, runtime, "lambdas.alert_dispatch.handler.handler", told) as api,
+    ):
+        channel = dispatch.channel("apprise", {"url": receiver.url.replace("http://", "gotify://") + "/AbCdEfGhIjKlMnO"})
+        delivered = api.invoke({"Records": [sqs_record(alert_request(channel))]})
+
+    assert (delivered.error, delivered.answer) == (None, {"batchItemFailures": []})
+    assert [call.content["title"].startswith("DOWN: Shop") for call in receiver.calls] == [True]
 
 
 def test_a_setting_that_is_missing_is_an_error_of_the_cold_start(
@@ -212,7 +295,7 @@ def test_a_package_is_named_by_its_sources_its_lock_and_its_architecture(monkeyp
     monkeypatch.setattr(bundle, "ROOT", tmp_path)
     assert bundle.digest("ping", "arm64") in names
 
-    for path in ("lambdas/ping/app.py", "cdk/shared_libraries.py"):
+    for path in ("lambdas/ping/app.py", "cdk/byte_code.py", "cdk/shared_libraries.py"):
         before = bundle.digest("ping", "arm64")
         (tmp_path / path).write_text("changed")
         assert bundle.digest("ping", "arm64") != before
