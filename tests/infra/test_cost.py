@@ -116,7 +116,7 @@ def test_each_load_is_paid_where_it_arises() -> None:
     assert dearer(web_requests_a_month=600) == {"LoadBalancer"}
     assert dearer(mail_share=1.0) == {"ConfigurationSet"}
     assert dearer(pings_a_day=192) == {
-        "RestApi", "WebACL", "Function", "Table", "EventBus", "Archive", "Queue", "LogGroup", "Bucket", "DBInstance",
+        "RestApi", "WebACL", "Function", "Table", "EventBus", "Archive", "Queue", "LogGroup", "DeliveryStream", "Bucket", "DBInstance",
     }  # fmt: skip
     assert dearer(incidents_a_month=4) >= {"EventBus", "Queue", "Table", "Function", "LogGroup", "ConfigurationSet"}
 

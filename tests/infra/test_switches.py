@@ -46,7 +46,10 @@ SWITCHES: Mapping[str, tuple[Mapping[str, str], set[str]]] = {
     ),
     "dr_region": (
         {"dr_region": "eu-central-1"},
-        {"Backup::BackupPlan", "Backup::BackupVault", "KMS::Alias", "KMS::Key", "RDS::DBInstance"},
+        {
+            "Backup::BackupPlan", "Backup::BackupVault", "CloudWatch::Alarm", "CloudWatch::Dashboard", "KMS::Alias", "KMS::Key",
+            "RDS::DBInstance",
+        },
     ),
     "ping_mail": ({"ping_mail": "true"}, {
         "CloudWatch::Alarm", "CloudWatch::Dashboard", "IAM::Policy", "IAM::Role", "Lambda::EventSourceMapping", "Lambda::Function",
