@@ -47,7 +47,7 @@ test-faults: sync-all ## the tests that kill, starve and wait (up to 40 minutes)
 test-deploy: sync-all ## the AWS estate deployed into a stand-in by the CDK's own command, used, changed and destroyed; every call that is made there
 	@$(BIN)/python -m pytest -m deploy --timeout 1200
 synth: sync-all ## the AWS estate in all configurations, offline: cdk-nag, cfn-lint, every row of its specification
-	@$(BIN)/python -m pytest tests/infra -q
+	@$(BIN)/python -m pytest tests/infra -q -n 2 --dist worksteal -m "not outside"
 check: sync-all ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

@@ -1,6 +1,8 @@
-"""Synthesised estates: what CloudFormation would get, made once for each configuration."""
+"""Synthesised estates: what CloudFormation would get, made once for each configuration, however many processes run the tests."""
 
 import atexit
+import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -76,6 +78,17 @@ class Estate:
                     yield noun, name, resource
 
 
+SHARED = "SHARED_ESTATES"
+"""The folder that the processes of a run share (`conftest.py`); elsewhere each has its own."""
+
+
+@cache
+def _own_folder() -> Path:
+    own = Path(tempfile.mkdtemp(prefix="estates-"))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return own
+
+
 @cache
 def estate(name: str) -> Estate:
     """One of `CONTEXTS`, synthesised once."""
@@ -83,20 +96,39 @@ def estate(name: str) -> Estate:
 
 
 def synthesised(given: Mapping[str, str]) -> Estate:
-    """Synthesise a configuration as `cdk synth` does, with the findings of cdk-nag as errors; packages of Lambdas are not built."""
-    folder = Path(tempfile.mkdtemp(prefix="estate-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
-    app = App(outdir=str(folder), context={**context, "aws:cdk:bundling-stacks": []})
+    """A configuration, synthesised without a finding by the first process that asks for it; the others wait for it and read."""
     config = Config.from_context(given, {})
-    build(app, config)
-    app.synth()
+    shared = Path(os.environ[SHARED]) if SHARED in os.environ else _own_folder()
+    folder = shared / hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        finished = folder.with_suffix(".finished")
+        if not finished.exists():
+            _synthesise(config, folder)
+            finished.touch()
     prefix, suffix = f"{config.env}-uptimemonitor-", ".template.json"
     read = {
         path.name.removeprefix(prefix).removesuffix(suffix): path.read_text(encoding="utf-8")
         for path in folder.glob(f"*{suffix}")
     }
     return Estate(config, folder, {noun: json.loads(text) for noun, text in read.items()})
+
+
+def _synthesise(config: Config, folder: Path) -> None:
+    app = application(folder)
+    build(app, config)
+    app.synth()
+
+
+def application(folder: Path) -> App:
+    """An app as `cdk synth` has it, with the findings of cdk-nag as errors; packages of Lambdas are not built.
+
+    The CDK's own judgement of templates is left out: to load it takes five seconds of CPU, all that it says are warnings, and
+    templates are judged by cfn-lint here.
+    """
+    context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    context["aws:cdk:bundling-stacks"] = []
+    return App(outdir=str(folder), context=context, builtin_cloud_formation_validation=False)
 
 
 def statements(properties: Mapping[str, Any]) -> list[dict[str, Any]]:

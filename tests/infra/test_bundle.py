@@ -31,6 +31,8 @@ from tests.services import Reply, always, service
 # isort: split
 from cdk import bundle
 
+pytestmark = pytest.mark.outside  # dependencies come from PyPI
+
 LOAD = """
 import importlib, json, sys
 sys.path.insert(0, sys.argv[1])

@@ -3,8 +3,11 @@
 import re
 
 import psycopg
+import pytest
 
 from tests.infra.estates import ROOT
+
+pytestmark = pytest.mark.outside  # a database
 
 GUIDE = ROOT / "docs/how-to/deploy-on-aws.md"
 
