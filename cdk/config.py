@@ -1,6 +1,7 @@
 """What may differ between two deployments, read from the context of the CDK (`cdk.json`, `cdk deploy -c key=value`).
 
-Reading is strict: an unknown key, a malformed value or a contradiction stops the synthesis with the key's name.
+What is one environment's own stands in `cdk.json` under `environments`; a key of the context itself wins over it. Reading is strict: an
+unknown key, a malformed value or a contradiction stops the synthesis with the key's name, in whichever environment it stands.
 """
 
 import re
@@ -12,6 +13,9 @@ from cdk.capacity import INSTANCE_TYPES, instances_for
 from core.contracts.names import Names
 
 ENVIRONMENTS: Final = ("prod", "staging", "dev")
+OWN: Final = "environments"
+"""Key of the context under which each environment has what is its own."""
+
 TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS: Final = frozenset({"", "0", "false", "no", "off"})
 DATABASE_GIB: Final = range(20, 501)
@@ -98,17 +102,16 @@ class Config:
             ConfigError: naming the key.
         """
         given = {key: value for key, value in context.items() if not FOREIGN.search(key)}
-        known = {field.name: field.type for field in fields(cls)}
-        if unknown := sorted(given.keys() - known.keys()):
-            raise ConfigError(f"{unknown[0]}: there is no such key")
-        env = str(given.get("env", ""))
+        own = _own(given.pop(OWN, {}))
+        read = _read(given)
+        env = read.get("env", "")
         if env not in ENVIRONMENTS:
             raise ConfigError(f"env: must be one of {', '.join(ENVIRONMENTS)}")
-        account = {"account": environ.get("CDK_DEFAULT_ACCOUNT", "")}
-        profile = str(given.get("profile", "specified"))
+        read = {**own.get(env, {}), **read}
+        profile = read.get("profile", "specified")
         if profile not in PROFILES:
             raise ConfigError(f"profile: must be one of {', '.join(PROFILES)}")
-        read = {key: _typed(key, known[key], value) for key, value in given.items()}
+        account = {"account": environ.get("CDK_DEFAULT_ACCOUNT", "")}
         values = {**account, **DEFAULTS[env], **PROFILES[profile].get(env, {}), **read}
         if not values["account"]:
             raise ConfigError("account: is missing; say -c account=..., or log in")
@@ -215,6 +218,32 @@ RULES: Final[tuple[Rule, ...]] = (
     ("github_oidc_provider", lambda c: c.github_oidc_provider and not c.github_repository, "goes with github_repository"),
 )  # fmt: skip
 """Key, what is wrong, why."""
+
+
+def _own(said: object) -> dict[str, dict[str, Any]]:
+    """What each environment has of its own. All are read, so that a slip does not wait for the day on which its environment is deployed."""
+    own = {}
+    for env, values in _object(OWN, said).items():
+        if env not in ENVIRONMENTS:
+            raise ConfigError(f"{OWN}.{env}: must be one of {', '.join(ENVIRONMENTS)}")
+        own[env] = _read(_object(f"{OWN}.{env}", values), f"{OWN}.{env}.")
+        if "env" in own[env]:
+            raise ConfigError(f"{OWN}.{env}.env: is said by where it stands")
+    return own
+
+
+def _object(key: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key}: must be an object, in cdk.json")
+    return value
+
+
+def _read(given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """The values of one place, typed; `place` is before the name of a key that is wrong."""
+    known = {field.name: field.type for field in fields(Config)}
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ConfigError(f"{place}{unknown[0]}: there is no such key")
+    return {key: _typed(f"{place}{key}", known[key], value) for key, value in given.items()}
 
 
 def _typed(key: str, kind: object, value: object) -> object:

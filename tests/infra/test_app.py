@@ -26,8 +26,9 @@ def test_a_wrong_key_stops_it_with_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_development_is_synthesised_without_credentials(tmp_path: Path) -> None:
-    done = synthesise(tmp_path, dict(CONTEXTS["dev"]))
+def test_an_environment_is_synthesised_without_credentials_from_what_is_its_own(tmp_path: Path) -> None:
+    own = {key: value for key, value in CONTEXTS["dev"].items() if key != "env"}
+    done = synthesise(tmp_path, {"env": "dev", "environments": {"dev": own}})
 
     assert done.returncode == 0, done.stderr
     stacks = {path.name.split(".")[0].removeprefix("dev-uptimemonitor-") for path in tmp_path.glob("*.template.json")}

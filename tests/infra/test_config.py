@@ -1,5 +1,6 @@
 """Reading the configuration of the estate is strict, and names the key."""
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -11,10 +12,12 @@ from cdk.capacity import INSTANCE_TYPES, alternatives, instances_for, most_insta
 from cdk.config import ENVIRONMENTS, PROFILES, Config, ConfigError
 
 ACCOUNT = {"account": "123456789012"}
-PROD = {"env": "prod", **ACCOUNT, "domain": "example.com", "hosted_zone_id": "Z1"}
+DOMAIN = {"domain": "example.com", "hosted_zone_id": "Z1"}
+PROD = {"env": "prod", **ACCOUNT, **DOMAIN}
 DEV = {"env": "dev", **ACCOUNT, "email_from": "a@example.com"}
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/one"
-REFERENCE = Path(__file__).parents[2] / "docs/reference/aws-config.md"
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs/reference/aws-config.md"
 
 
 @pytest.mark.parametrize(
@@ -60,10 +63,17 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference/aws-config.md"
         ({**PROD, "dr_region": "eu-west-1"}, "dr_region"),
         ({**DEV, "ping_mail": "true"}, "ping_mail"),
         ({**PROD, "github_oidc_provider": "arn:aws:iam::1:oidc-provider/x"}, "github_oidc_provider"),
+        ({**PROD, "environments": "prod"}, "environments"),
+        ({**PROD, "environments": {"production": {}}}, "environments.production"),
+        ({**PROD, "environments": {"dev": "lean"}}, "environments.dev"),
+        ({**PROD, "environments": {"dev": {"web_task": 2}}}, "environments.dev.web_task"),
+        ({**PROD, "environments": {"dev": {"web_tasks": "two"}}}, "environments.dev.web_tasks"),
+        ({**PROD, "environments": {"dev": {"env": "prod"}}}, "environments.dev.env"),
+        ({**PROD, "environments": {"prod": {"web_tasks": 0}}}, "web_tasks"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_right_stops_with_the_name_of_its_key(context: dict[str, Any], key: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{key}: "):
+    with pytest.raises(ConfigError, match=f"^{re.escape(key)}: "):
         Config.from_context(context, {})
 
 
@@ -126,6 +136,26 @@ def test_a_profile_changes_defaults_and_what_is_given_stands() -> None:
     assert (specified.architecture, lean.architecture) == ("x86_64", "arm64")
     assert (lean.multi_az, lean.cache_replicas, lean.nat, lean.dr_region) == (True, 1, "gateway", "eu-central-1")
     assert (given.instance_class, given.spot_workers, given.database_class) == ("t3.large", False, "t4g.small")
+
+
+def test_each_environment_has_what_is_its_own_and_what_is_said_for_all_wins() -> None:
+    own = {"prod": {**DOMAIN, "profile": "lean", "web_tasks": 3}, "dev": {"email_from": "a@example.com", "web_tasks": "2"}}
+    prod, dev, given = (
+        Config.from_context({"environments": own, **ACCOUNT, **said}, {})
+        for said in ({"env": "prod"}, {"env": "dev"}, {"env": "prod", "web_tasks": "4", "profile": "specified"})
+    )
+
+    assert (prod.domain, prod.architecture, prod.web_tasks) == ("example.com", "arm64", 3)
+    assert (dev.domain, dev.sender, dev.architecture, dev.web_tasks) == ("", "a@example.com", "x86_64", 2)
+    assert (given.domain, given.architecture, given.web_tasks) == ("example.com", "x86_64", 4)
+
+
+def test_the_checkout_has_a_place_for_each_environment_and_it_can_be_read() -> None:
+    context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+
+    assert list(context["environments"]) == list(ENVIRONMENTS)
+    for said in (PROD, {**DEV, "env": "staging"}, DEV):
+        assert Config.from_context({**context, **said}, {}).env == said["env"]
 
 
 def test_every_key_of_a_profile_is_one_of_the_configuration() -> None:
