@@ -26,9 +26,13 @@ WATCH = ("BatchGetItem", "BatchWriteItem", "PutItem", "Query", "UpdateItem")
 """What detector and canary do with the items of heartbeats, and whoever settles pings. `tests/infra/test_permissions.py` holds every
 action of this module to the calls that are really made."""
 
-PROJECT = ("Scan", "Query", "PutItem", "BatchWriteItem")
-"""What `edge-sync`, which runs with the definition of the migration, does with every table that it makes anew."""
-WORK = [f"sqs:{action}" for action in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")]
+PROJECT = ("Scan", "PutItem")
+"""What `edge-sync`, which runs with the definition of the migration, does with both tables that it makes agree with the database."""
+
+SEND = ["sqs:SendMessage", "sqs:GetQueueAttributes"]
+"""Whoever sends a task declares its queue first, and kombu asks how long it is then."""
+
+WORK = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
 
 
 class Tasks(Construct):
@@ -72,7 +76,7 @@ class Tasks(Construct):
         self._may_use(task, names.channel_vault_table, "PutItem", "Query", "BatchWriteItem")
         may(task, ["s3:GetObject"], self.data.bodies)
         may(task, ["s3:ListBucket"], self.data.ping_bodies.bucket_arn)  # else a body that is gone is answered 403
-        self._may_send(task, ["sqs:SendMessage"])
+        self._may_send(task, SEND)
         accept(task.task_role, bodies_reason(self.data))
         return task
 
@@ -83,7 +87,7 @@ class Tasks(Construct):
         )
         self._may_use(task, self.config.names.heartbeats_table, *WATCH, "DeleteItem")
         may(task, ["events:PutEvents"], self.events.bus.event_bus_arn)
-        self._may_send(task, ["sqs:SendMessage", *WORK])
+        self._may_send(task, [*SEND, *WORK])
         return task
 
     def _control(self) -> aws_ecs.Ec2TaskDefinition:
@@ -99,7 +103,7 @@ class Tasks(Construct):
             for name in (names.pings_queue, names.receipts_queue, names.mail_events_queue)
         ]
         may(task, CONSUME, *queues)
-        self._may_send(task, ["sqs:SendMessage", *WORK])
+        self._may_send(task, [*SEND, *WORK])
         return task
 
     def _migrate(self) -> aws_ecs.Ec2TaskDefinition:
@@ -112,8 +116,8 @@ class Tasks(Construct):
         }
         self._container(task, "migrate", 1, secrets=WEB_SECRETS, more_secrets=extra)
         names = self.config.names
-        self._may_use(task, names.heartbeats_table, *PROJECT, "GetItem", "BatchGetItem", "UpdateItem", "DeleteItem")
-        self._may_use(task, names.channel_vault_table, *PROJECT)
+        self._may_use(task, names.heartbeats_table, *PROJECT, "UpdateItem", "DeleteItem")
+        self._may_use(task, names.channel_vault_table, *PROJECT, "Query", "BatchWriteItem")
         return task
 
     def _may_use(self, task: aws_ecs.Ec2TaskDefinition, table: str, *operations: str) -> None:

@@ -13,8 +13,9 @@ from typing import Final
 
 import pytest
 
+from core.contracts.tasks import QUEUES
 from tests.infra.estates import ROOT, estate
-from tests.permissions.calls import Need, arn
+from tests.permissions.calls import ANY_QUEUE, Need, arn
 from tests.permissions.delivery import ENVIRONMENT, delivery_needs
 from tests.permissions.policies import NotUnderstood, Statement, is_allowed, matches
 from tests.permissions.references import References
@@ -27,7 +28,7 @@ CONTAINER = "ECS starts the container: it pulls the image, opens the log and fet
 FUNCTION_LOG = "Lambda writes what the function prints."
 MAPPING = "The event source mapping polls with the role of its function."
 AGENT = "What the agent of ECS on an instance does; the list is the CDK's."
-KOMBU = "Celery's tasks where `broker` is `sqs`: tests/integration/test_sqs_broker.py"
+KOMBU = "Where SQS carries the tasks, a worker that ends gives back what it has just received."
 DEPLOYING = (
     "The workflows push with docker, take on the roles of the CDK's bootstrap, and hand the task of the migration its roles."
 )
@@ -43,10 +44,8 @@ NOT_RECORDED: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("VpcFlowsIAMRole*", ("logs:*",), "VPC writes its flow logs."),
     ("LogArchiveWriter*", ("s3:*",), "Firehose writes what CloudWatch sends it."),
     ("LogArchiveSender*", ("firehose:*",), "CloudWatch sends what the groups of logs get."),
-    ("migrate-task", ("dynamodb:*",), "`edge-sync`, after a disaster: tests/integration/local/test_edge_sync.py"),
-    ("web-task", ("sqs:SendMessage",), KOMBU),
-    ("worker-task", ("sqs:*",), KOMBU),
-    ("control-task", ("sqs:*",), KOMBU),
+    ("worker-task", ("sqs:ChangeMessageVisibility",), KOMBU),
+    ("control-task", ("sqs:ChangeMessageVisibility",), KOMBU),
 )
 """Roles by their nouns, actions, reason. The role of AWS Backup has a policy of AWS's own."""
 
@@ -82,7 +81,10 @@ def recorded(role: str, name: str) -> list[Need]:
         action, resource = text.split(" ", 1)
         for before, after in changes.items():
             resource = resource.replace(before, after)
-        found.append(Need(action, resource))
+        if ANY_QUEUE not in resource:
+            found.append(Need(action, resource))
+        elif config.broker == "sqs":
+            found += [Need(action, resource.replace(ANY_QUEUE, queue)) for queue in QUEUES]
     return found
 
 

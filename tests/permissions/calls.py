@@ -13,11 +13,17 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from core.contracts.tasks import QUEUES
+
 ACCOUNT: Final = "123456789012"
 REGION: Final = "eu-west-1"
 UNKNOWN: Final = "unknown"
 AUTHORIZATION: Final = re.compile(r"Credential=(?P<key>[^/]+)/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
 ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
+TASKS: Final = re.compile(rf"(?<=-tasks-)({'|'.join(QUEUES)})$")
+ANY_QUEUE: Final = "<queue>"
+"""In place of the queue of a task: they carry Celery's tasks together, and which of them is used when is the fleet's own business."""
+
 BATCHES: Final = {f"{action}Batch": action for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
 """Batches of SQS have no actions of their own."""
 
@@ -101,7 +107,7 @@ def _events(call: Call) -> Found:
 def _sqs(call: Call) -> Found:
     name, asked = _operation(call)
     queue = asked.get("QueueName") or asked["QueueUrl"].rpartition("/")[2]
-    yield f"sqs:{BATCHES.get(name, name)}", arn("sqs", queue)
+    yield f"sqs:{BATCHES.get(name, name)}", arn("sqs", TASKS.sub(ANY_QUEUE, queue))
 
 
 def _secrets(call: Call) -> Found:

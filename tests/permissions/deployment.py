@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.contracts.names import Names
-from core.contracts.queues import mail_events, mails
+from core.contracts.queues import mail_events, mails, tasks
 from core.local.aws_resources import AwsClients, create_resources
 from tests.infra.estates import ROOT, Estate
 from tests.lambda_runtime import RuntimeApi, function
@@ -20,6 +20,7 @@ from tests.permissions.references import References
 PACKAGES: Final = Path(sysconfig.get_path("purelib"))
 KEPT: Final = ("PATH", "HOME", "LANG")
 STOP_S: Final = 20
+RUN_S: Final = 120
 
 
 class Deployment:
@@ -40,13 +41,8 @@ class Deployment:
     @contextmanager
     def service(self, task: str, container: str, *arguments: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
         """A running container of a task, ended at the end; `arguments` are added to its command."""
-        definition = self._estate.one("AWS::ECS::TaskDefinition", "core", Family=f"{self._prefix}{task}")
-        [said] = [one for one in definition["ContainerDefinitions"] if one["Name"] == container]
-        environ = {one["Name"]: one["Value"] for one in said["Environment"]}
-        role = definition["TaskRoleArn"]
-        told = self._environ("core", role, environ, {name: os.environ[name] for name in KEPT if name in os.environ} | more)
-        command = [sys.executable, "-m", "core.service", *said["Command"], *arguments]
-        process = subprocess.Popen(command, env=told, cwd=ROOT)
+        said = self._container(task, container)
+        process = subprocess.Popen(_command(*said["Command"], *arguments), env=self._told_to(said, more), cwd=ROOT)
         try:
             yield process
         finally:
@@ -56,6 +52,11 @@ class Deployment:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def run(self, task: str, container: str, *command: str, **more: str) -> None:
+        """Run a container with another command than its own, which must end well."""
+        said = self._container(task, container)
+        subprocess.run(_command(*command), env=self._told_to(said, more), cwd=ROOT, check=True, timeout=RUN_S)
 
     @contextmanager
     def function(self, noun: str) -> Iterator[RuntimeApi]:
@@ -72,8 +73,24 @@ class Deployment:
         return {name: value for variables in told for name, value in variables.items() if name.endswith("_BUCKET")}
 
     @property
+    def broker_url(self) -> str:
+        """Where the services' tasks go."""
+        return self._estate.config.broker_url
+
+    @property
     def _prefix(self) -> str:
         return f"{self._estate.config.env}-uptimemonitor-"
+
+    def _container(self, task: str, name: str) -> dict[str, Any]:
+        """A container as its task defines it, with the role of the task."""
+        definition = self._estate.one("AWS::ECS::TaskDefinition", "core", Family=f"{self._prefix}{task}")
+        [said] = [one for one in definition["ContainerDefinitions"] if one["Name"] == name]
+        return {**said, "Role": definition["TaskRoleArn"]}
+
+    def _told_to(self, said: Mapping[str, Any], more: Mapping[str, str]) -> dict[str, str]:
+        environ = {one["Name"]: one["Value"] for one in said["Environment"]}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        return self._environ("core", said["Role"], environ, {**kept, **more})
 
     def _environ(self, stack: str, role: Any, said: Mapping[str, Any], more: Mapping[str, str]) -> dict[str, str]:
         """Of a process. Its access key is the noun of its role."""
@@ -82,12 +99,16 @@ class Deployment:
         return {**resolved, **self._told, **more, "AWS_ACCESS_KEY_ID": key}
 
 
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "core.service", *arguments]
+
+
 def make_resources(endpoint: str, names: Names, buckets: Sequence[str], *, vault_key: str, email_from: str) -> AwsClients:
     """What the stacks `data`, `events` and `edge` make, in an empty account; returns clients of nobody's role."""
     clients = AwsClients.make(REGION, endpoint)
     create_resources(clients, names, vault_keys=[vault_key], email_from=email_from)
     for bucket in buckets:
         clients.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-    for queue in (mail_events(names), mails(names)):
-        clients.sqs.create_queue(QueueName=queue.name)
+    for queue in (mail_events(names), mails(names), *tasks(names)):
+        clients.sqs.create_queue(QueueName=queue.name, Attributes={"VisibilityTimeout": str(queue.visibility_s)})
     return clients

@@ -17,7 +17,7 @@ import msgspec
 import psycopg
 
 from core.adapters.task_queue import TaskQueue
-from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition
+from core.contracts.heartbeat_keys import STATE_SORT_KEY, pending_partition, slugs_partition
 from core.contracts.names import Names
 from core.local.api_gateway import NO_ROUTE, find_route, proxy_event, to_response
 from core.local.aws_resources import AwsClients
@@ -258,6 +258,31 @@ def own_edge(world: World, worker: str, control: str, overdue: UUID) -> None:
         world.send("check_due_heartbeats")
 
     world.wait(control, "dynamodb:PutItem", "dynamodb:Query", again=judge)
+
+
+def carried_tasks(world: World, web: str, worker: str, control: str) -> None:
+    """The tasks that the web sends, and those that ask how many wait."""
+    world.call("POST", f"channels/{world.call('GET', 'channels/')['results'][0]['id']}/test/")
+    world.wait(web, "sqs:SendMessage")
+    world.wait(worker, "sqs:GetQueueAttributes", again=partial(world.send, "update_prometheus_metrics"))
+    world.wait(control, "sqs:GetQueueAttributes", again=partial(world.send, "check_due_websites"))
+
+
+def damaged_edge(world: World) -> None:
+    """What `edge-sync` finds after a disaster: a heartbeat and a channel that the database has no more, and a name of nobody's."""
+    workspace, uid, channel = str(uuid4()), str(uuid4()), str(uuid4())
+    state: Any = {**_key(UUID(uid)), "workspace_id": {"S": workspace}, "slug": {"S": "gone"}}
+    name: Any = {"pk": {"S": slugs_partition(workspace)}, "sk": {"S": "gone"}, "heartbeat_id": {"S": uid}}
+    for item in (state, name):
+        world.clients.dynamodb.put_item(TableName=world.names.heartbeats_table, Item=item)
+    version: Any = {
+        "channel_id": {"S": channel},
+        "version": {"N": "1"},
+        "kind": {"S": "webhook"},
+        "workspace_id": {"S": workspace},
+    }
+    version["ciphertext"] = {"S": "none"}
+    world.clients.dynamodb.put_item(TableName=world.names.channel_vault_table, Item=version)
 
 
 def _key(heartbeat: UUID) -> Any:
