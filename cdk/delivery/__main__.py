@@ -12,6 +12,7 @@ from typing import Final
 import boto3
 
 from cdk.delivery import images, web
+from cdk.delivery.buckets import Buckets, bucket_names
 from cdk.delivery.ecs import Cluster, DeliveryFailed
 from cdk.delivery.nights import Nights
 
@@ -56,6 +57,14 @@ def may_destroy(options: argparse.Namespace) -> None:
         raise DeliveryFailed(f"type the name of the environment to confirm: {options.env}")
 
 
+def empty(options: argparse.Namespace) -> None:
+    """The buckets of what is about to be destroyed."""
+    may_destroy(options)
+    s3, account = boto3.client("s3"), boto3.client("sts").get_caller_identity()["Account"]
+    for name, count in Buckets(bucket_names(options.env, account, s3.meta.region_name), s3).empty().items():
+        sys.stdout.write(f"{name}: {count} objects deleted\n")
+
+
 def rest(options: argparse.Namespace) -> None:
     """The database of an environment that sleeps."""
     _refuse_prod(options.env)
@@ -80,6 +89,7 @@ STEPS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "validate": validate,
     "tell": tell,
     "may-destroy": may_destroy,
+    "empty": empty,
     "rest": rest,
     "wake": wake,
 }

@@ -4,6 +4,7 @@ from aws_cdk import Duration, RemovalPolicy, aws_ecr, aws_iam
 from constructs import Construct
 
 from cdk.config import Config
+from cdk.delivery.buckets import bucket_names
 from cdk.stacks.estate_stack import EstateStack, accept
 
 GITHUB = "token.actions.githubusercontent.com"
@@ -81,8 +82,17 @@ class DeliveryStack(EstateStack):
         for actions, resources in rights:
             role.add_to_policy(aws_iam.PolicyStatement(actions=actions, resources=resources))
         if not config.is_prod:
+            self._emptying(role)
             self._nights(role, arn("rds", "db", "*").replace("db/", "db:"))
         accept(role, _reasons(self))
+
+    def _emptying(self, role: aws_iam.Role) -> None:
+        """What may be destroyed is emptied before."""
+        buckets = [f"arn:aws:s3:::{name}" for name in bucket_names(self.config.env, self.config.account, self.config.region)]
+        objects = [f"{bucket}/*" for bucket in buckets]
+        role.add_to_policy(aws_iam.PolicyStatement(actions=["s3:PutBucketPolicy", "s3:ListBucket"], resources=buckets))
+        role.add_to_policy(aws_iam.PolicyStatement(actions=["s3:DeleteObject"], resources=objects))
+        accept(role, {f"AwsSolutions-IAM5[Resource::{every}]": "Whatever is in a bucket goes with it." for every in objects})
 
     def _nights(self, role: aws_iam.Role, databases: str) -> None:
         """The database may rest at night: this environment's alone, by its tag, because its name is CloudFormation's."""

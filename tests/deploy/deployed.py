@@ -114,12 +114,6 @@ class Deployed:
         """The event that the mapping of a queue makes of a message."""
         return lambda_runner.sqs_event(message, queue, REGION)
 
-    def empty(self, bucket: str) -> None:
-        """Delete what is in a bucket."""
-        s3 = self.account.client("s3")
-        for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=entry["Key"])
-
     def left(self) -> dict[str, list[str]]:
         """What there still is, by kind; without what the CDK itself needs, and without what every account has."""
         found = {kind: _names(self.account.client(service), *asked) for kind, (service, *asked) in LISTED.items()}

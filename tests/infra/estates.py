@@ -48,7 +48,7 @@ CONTEXTS: Mapping[str, Mapping[str, str]] = {
     "elsewhere": {"env": "prod", **DOMAIN, "region": "eu-central-1", "dr_region": "eu-north-1"},
     "staging": {"env": "staging", "account": ACCOUNT, "email_from": "alerts@example.com"},
     "staging, lean": {"env": "staging", "account": ACCOUNT, "email_from": "alerts@example.com", "profile": "lean"},
-    "dev": {"env": "dev", "account": ACCOUNT, "email_from": "alerts@example.com"},
+    "dev": {"env": "dev", "account": ACCOUNT, "email_from": "alerts@example.com", "github_repository": "someone/uptime"},
 }
 
 

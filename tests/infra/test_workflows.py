@@ -86,7 +86,7 @@ def test_prod_is_no_choice_of_the_destroyer() -> None:
 
 def test_nothing_is_destroyed_before_it_was_asked_whether_that_is_meant() -> None:
     text = commands(ROOT / ".github/workflows/destroy.yml")
-    assert 0 < text.index("may-destroy") < text.index('ARGS="destroy')
+    assert 0 < text.index("may-destroy") < text.index("delivery empty") < text.index('ARGS="destroy')
 
 
 def test_a_deployment_goes_in_order() -> None:

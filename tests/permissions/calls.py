@@ -20,6 +20,7 @@ REGION: Final = "eu-west-1"
 UNKNOWN: Final = "unknown"
 AUTHORIZATION: Final = re.compile(r"Credential=(?P<key>[^/]+)/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
 ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
+KEY: Final = re.compile(r"<Key>(.*?)</Key>")
 TASKS: Final = re.compile(rf"(?<=-tasks-)({'|'.join(QUEUES)})$")
 ANY_QUEUE: Final = "<queue>"
 """In place of the queue of a task: they carry Celery's tasks together, and which of them is used when is the fleet's own business."""
@@ -30,6 +31,7 @@ BATCHES: Final = {f"{action}Batch": action for action in ("SendMessage", "Delete
 PARTS: Final = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 """A transaction has no action of its own: each of its parts needs the action of the single call."""
 
+BUCKETS: Final = {("GET", "list-type"): "ListBucket", ("PUT", "policy"): "PutBucketPolicy"}
 OBJECTS: Final = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 
 
@@ -133,7 +135,16 @@ def _ecs(call: Call) -> Found:
 
 def _s3(call: Call) -> Found:
     """Whoever may not list a bucket is answered 403 for an object that is not there: a 404 takes ListBucket as well."""
-    bucket, _, key = unquote(urlsplit(call.target).path).lstrip("/").partition("/")
+    target = urlsplit(call.target)
+    bucket, _, key = unquote(target.path).lstrip("/").partition("/")
+    asked = next(iter(parse_qs(target.query, keep_blank_values=True)), "")
+    if not key and (call.method, asked) in BUCKETS:
+        yield f"s3:{BUCKETS[call.method, asked]}", arn("s3", bucket)
+        return
+    if not key and (call.method, asked) == ("POST", "delete"):
+        for found in KEY.findall(call.body.decode()):
+            yield "s3:DeleteObject", arn("s3", f"{bucket}/{found}")
+        return
     if not key or call.method not in OBJECTS:
         yield from _unknown(call)
         return
