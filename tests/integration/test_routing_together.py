@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from core.adapters.database import Connection, Pool, open_pool
+from core.adapters.store import alerts as store
 from core.domain.transitions import CameUp, MonitorRef
 from core.flows import routing
 from core.flows.incidents import record_transitions
@@ -109,3 +110,12 @@ def test_both_changes_of_a_monitor_are_told_in_their_order(connection: psycopg.C
     with pool.connection() as router:
         routing.route_alerts(router, [*ups, *downs], NOW + MINUTE)
     assert [row[1] for row in told(connection)] == ["down", "recovered"] * 3
+
+
+@pytest.mark.parametrize("written", ["due_at = due_at", "due_at = created_at"], ids=["undecided", "hold over"])
+def test_what_is_due_at_one_moment_comes_in_the_order_in_which_it_was_made(connection: psycopg.Connection, written: str) -> None:
+    """However it lies in the table: whoever ends many holds at once rewrites them all."""
+    _, alert_ids = outages(connection, 7)
+    for alert_id in reversed(alert_ids):
+        connection.execute(f"UPDATE alert SET {written} WHERE id = %s", (alert_id,))
+    assert store.due(connection, NOW + MINUTE, NOW + MINUTE, 500) == alert_ids

@@ -53,7 +53,7 @@ INSERT_MEMBERS: Final = """
       AS m (id, workspace_id, alert_id, channel_id, config_version, group_id, group_revision)
 """
 
-DUE: Final = "SELECT id, channel_id FROM alert_group WHERE closed_at IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s"
+DUE: Final = "SELECT id, channel_id FROM alert_group WHERE closed_at IS NULL AND due_at <= %s ORDER BY due_at, id LIMIT %s"
 
 LOCK: Final = """
     SELECT g.id, g.workspace_id, g.channel_id, c.kind, c.config_version, c.disabled_at IS NOT NULL OR c.unverified_since IS NOT NULL,

@@ -51,9 +51,10 @@ SAVE: Final = """
 
 DUE: Final = """
     (SELECT id FROM alert WHERE routed_at IS NULL AND due_at IS NULL AND created_at < %(created_before)s
-     ORDER BY created_at LIMIT %(limit)s)
+     ORDER BY created_at, id LIMIT %(limit)s)
     UNION ALL
-    (SELECT id FROM alert WHERE routed_at IS NULL AND due_at IS NOT NULL AND due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s)
+    (SELECT id FROM alert WHERE routed_at IS NULL AND due_at IS NOT NULL AND due_at <= %(now)s
+     ORDER BY due_at, id LIMIT %(limit)s)
 """
 
 
@@ -175,7 +176,10 @@ def note_cause(connection: Connection, incident_id: UUID, cause: UUID) -> None:
 
 
 def due(connection: Connection, created_before: datetime, now: datetime, limit: int) -> list[UUID]:
-    """The oldest alerts that nobody has decided about, then those whose hold is over; at most `limit` of each."""
+    """The oldest alerts that nobody has decided about, then those whose hold is over; at most `limit` of each.
+
+    Of one moment, as after a commit with several or a call that ends many holds, they come as they were made.
+    """
     rows = connection.execute(DUE, {"created_before": created_before, "now": now, "limit": limit}).fetchall()
     return [row[0] for row in rows]
 

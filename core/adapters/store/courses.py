@@ -23,7 +23,7 @@ BEGIN: Final = """
 DUE: Final = """
     SELECT s.incident_id FROM alert_step s JOIN incident i ON i.id = s.incident_id
     WHERE s.due_at <= %(now)s AND (i.acknowledged_at IS NULL OR i.resolved_at IS NOT NULL)
-    ORDER BY s.due_at LIMIT %(limit)s
+    ORDER BY s.due_at, s.incident_id LIMIT %(limit)s
 """
 
 LOCK_MONITOR: Final = """
