@@ -24,7 +24,7 @@ from core.domain.transitions import CameUp, MonitorRef, WentDown
 from core.flows import acknowledgements, alerts, routing
 from core.flows.incidents import record_transitions
 from lambdas.alert_dispatch import handler
-from tests.dispatch_in_memory import MemoryWiring
+from tests.dispatch_in_memory import MemoryWiring, guarded_by
 from tests.dispatching import Context
 from tests.fakes import FakeEvents, FakeMessage, FakeQueue, FakeSqs
 from tests.websites import make_website, make_workspace
@@ -65,8 +65,8 @@ class AlertPath:
         routes = {"AlertRequested": self.alerts, "AlertDelivered": self.receipts, "AlertFailed": self.receipts}
         self.events = BusyEvents(routes)
         self.bus = EventBridgeBus(NAMES.bus, self.events)  # type: ignore[arg-type]  # the one call of the client that it makes
-        self.edge = MemoryWiring(NAMES, FakeSqs({NAMES.alerts_queue: self.alerts}), self.events)
-        self.edge.dispatcher = replace(self.edge.dispatcher, senders=senders, clock=self.clock)
+        self.edge = MemoryWiring(NAMES, FakeSqs({NAMES.alerts_queue: self.alerts}), self.events, self.clock)
+        self.edge.dispatcher = replace(self.edge.dispatcher, senders=senders)
         self.workspace = make_workspace(connection, self.now)
         connection.commit()
 
@@ -236,5 +236,5 @@ def record(message: FakeMessage) -> dict[str, Any]:
 def alert_path(connection: psycopg.Connection, pool: Pool, senders: Senders) -> Iterator[AlertPath]:
     """The way, with the handler wired to it."""
     path = AlertPath(connection, pool, senders)
-    with patch.object(handler, "wiring", lambda: path.edge), patch.object(handler, "utc_now", path.clock):
+    with patch.object(handler, "wiring", lambda: path.edge), patch.object(handler, "utc_now", path.clock), guarded_by(path.clock):
         yield path

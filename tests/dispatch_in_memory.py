@@ -3,16 +3,23 @@
 Its order is the real one, on a table in memory.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
+from aws_lambda_powertools.utilities.idempotency import base as guard
 from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyItemAlreadyExistsError,
     IdempotencyItemNotFoundError,
 )
+from aws_lambda_powertools.utilities.idempotency.persistence import base as records
+from aws_lambda_powertools.utilities.idempotency.persistence import datarecord
 from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePersistenceLayer
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 from botocore.exceptions import ClientError
@@ -148,10 +155,11 @@ class MemoryVault(Vault):
 
 
 class MemoryRecords(BasePersistenceLayer):
-    """Idempotency records of Powertools."""
+    """Idempotency records of Powertools. `clock` is theirs as well, where it is not the real one: see `guarded_by`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Powertools has left it untyped
+        self._clock = clock
         self._records: dict[str, DataRecord] = {}
         self._lock = Lock()
 
@@ -162,10 +170,17 @@ class MemoryRecords(BasePersistenceLayer):
             raise IdempotencyItemNotFoundError from None
 
     def _put_record(self, data_record: DataRecord) -> None:
+        """On the condition of the layer for DynamoDB: no record, or one that is old, or of somebody whose time was up."""
         with self._lock:
-            if known := self._records.get(data_record.idempotency_key):
+            known = self._records.get(data_record.idempotency_key)
+            if known and not self._is_void(known):
                 raise IdempotencyItemAlreadyExistsError(old_data_record=known)
             self._records[data_record.idempotency_key] = data_record
+
+    def _is_void(self, record: DataRecord) -> bool:
+        now = self._clock().timestamp()
+        time_is_up = record.status == "INPROGRESS" and (record.in_progress_expiry_timestamp or 0) < int(now * 1000)
+        return (record.expiry_timestamp or 0) < int(now) or time_is_up
 
     def _update_record(self, data_record: DataRecord) -> None:
         self._records[data_record.idempotency_key] = data_record
@@ -174,19 +189,31 @@ class MemoryRecords(BasePersistenceLayer):
         self._records.pop(data_record.idempotency_key, None)
 
 
+@contextmanager
+def guarded_by(clock: Callable[[], datetime]) -> Iterator[None]:
+    """Powertools goes by this clock: until when whoever was killed keeps a message must not depend on how fast a test is."""
+    stands_in = SimpleNamespace(datetime=SimpleNamespace(now=clock), timedelta=timedelta)
+    with ExitStack() as patches:
+        for module in (guard, records, datarecord):
+            patches.enter_context(patch.object(module, "dt", stands_in))
+        yield
+
+
 @dataclass
 class MemoryWiring:
-    """Stands in for `Wiring`, webhooks only: `patch.object(handler, "wiring", lambda: memory_wiring)`."""
+    """Stands in for `Wiring`, webhooks only: `patch.object(handler, "wiring", lambda: memory_wiring)`. Where `clock` is not the real one,
+    `guarded_by` it, too."""
 
     names: Names
     sqs: FakeSqs
     events: FakeEvents
+    clock: Callable[[], datetime] = utc_now
     vault: MemoryVault = field(default_factory=MemoryVault)
-    persistence: MemoryRecords = field(default_factory=MemoryRecords)
     crowds: Crowds = field(default_factory=Crowds)
 
     def __post_init__(self) -> None:
         self.receipts = Receipts(self.events, self.names.bus)  # type: ignore[arg-type]  # the one call of the client that it makes
         self.queue_url = self.names.alerts_queue
-        senders: dict[type, Any] = {WebhookConfig: WebhookSender(Poster(private_targets=True, clock=utc_now))}
-        self.dispatcher = Dispatcher(self.vault, memory_order(), MemoryTargets(), Limits(), senders, utc_now, MemoryPosted())
+        self.persistence = MemoryRecords(self.clock)
+        senders: dict[type, Any] = {WebhookConfig: WebhookSender(Poster(private_targets=True, clock=self.clock))}
+        self.dispatcher = Dispatcher(self.vault, memory_order(), MemoryTargets(), Limits(), senders, self.clock, MemoryPosted())

@@ -45,7 +45,6 @@ class Edge:
     tries: Counter[UUID] = field(default_factory=Counter)
     doubts: dict[tuple[UUID, UUID], set[int]] = field(default_factory=lambda: defaultdict(set))
     leases: dict[tuple[UUID, UUID], datetime] = field(default_factory=dict)
-    killed: set[tuple[UUID, int]] = field(default_factory=set)
     postponed: dict[UUID, datetime] = field(default_factory=dict)
 
     def is_first_try(self, data: AlertRequested) -> bool:
@@ -62,19 +61,17 @@ class Edge:
             doubts -= {place for place in doubts if place <= data.sequence}
         if ending is Ending.KILLED:
             self.leases[_story(data)] = now + LEASE
-            self.killed.add((data.delivery_id, data.generation))
         if turn_at:
             self.postponed[data.delivery_id] = turn_at
 
     def may_wait(self, data: AlertRequested, now: datetime) -> bool:
         """Whether a message that was not tried had a reason.
 
-        Who was killed has its story, or itself, in hand; its own turn has not come; or a later one that tells its story may have arrived.
+        Who was killed has its story in hand; its own turn has not come; or a later one that tells its story may have arrived.
         """
         later = max(self.doubts[data.channel_id, data.order_key], default=0) > data.sequence
         return (
-            self.leases.get(_story(data), now) > now
-            or (data.delivery_id, data.generation) in self.killed
+            self.leases.get(_story(data), datetime.min.replace(tzinfo=UTC)) >= now
             or self.postponed.get(data.delivery_id, now) > now
             or (later and data.alert_type in SUPERSEDABLE)
         )
