@@ -103,6 +103,18 @@ class AlertPath:
         self.edge.vault.known[channel_id, 1] = config
         return channel_id
 
+    def write_route(self, channels: Sequence[UUID], delay: timedelta, repeat: timedelta | None) -> None:
+        """The one route of the workspace: these channels are told of what has lasted so long, and again in between."""
+        steps = [{"after_s": int(delay.total_seconds()), "channels": [str(channel) for channel in channels]}]
+        repeat_s = int(repeat.total_seconds()) if repeat else None
+        self.connection.execute(
+            "INSERT INTO alert_route (id, workspace_id, name, position, enabled, monitors, tags, kinds, topics, severities,"
+            " steps, repeat_s, created_at, updated_at)"
+            " VALUES (%s, %s, 'r', 1, true, '{}', '{}', '{}', '{}', '{}', %s, %s, %s, %s)",
+            (uuid4(), self.workspace, json.dumps(steps), repeat_s, self.now, self.now),
+        )
+        self.connection.commit()
+
     # --- what happens -----------------------------------------------------------------------------------------------
 
     def goes_down(self, monitor: MonitorRef) -> list[UUID]:
@@ -181,7 +193,18 @@ class AlertPath:
             if self.is_settled():
                 return
             assert self.now < give_up, self.deliveries()
-            self.wait(STEP)
+            self.wait(min(self._until_something_happens(), give_up - self.now))
+
+    def _until_something_happens(self) -> timedelta:
+        """A message is visible again, a hold is over or a receipt overdue; what waits only for the next sweep has it soon."""
+        row = self.connection.execute(
+            "SELECT least((SELECT min(coalesce(due_at, created_at)) FROM alert WHERE routed_at IS NULL),"
+            " (SELECT min(receipt_due_at) FROM delivery WHERE state = 'requested'), (SELECT min(created_at) FROM outbox))"
+        ).fetchone()
+        self.connection.commit()
+        assert row
+        visible = [datetime.fromtimestamp(at, UTC) for at in (self.alerts.next_at(), self.receipts.next_at()) if at is not None]
+        return max(min([*visible, row[0] or self.now]) - self.now, STEP)
 
     def is_settled(self) -> bool:
         """Whether every alert is decided and every delivery has ended."""

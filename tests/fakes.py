@@ -112,6 +112,11 @@ class FakeQueue:
             for message in self._held([receipt]):
                 self._show_at(message, self._clock() + seconds)
 
+    def next_at(self) -> float | None:
+        """When the next message is visible, by the queue's clock; None: there is none."""
+        with self._changed:
+            return min((message.visible_at for message in self._messages.values()), default=None)
+
     def purge(self) -> None:
         """Delete everything."""
         with self._changed:
