@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from unittest.mock import patch
 from uuid import UUID
 
@@ -34,6 +34,7 @@ from core.domain.acknowledgement import OutageOver
 from lambdas.alert_dispatch.dispatch import FIRST_TRY_TIMEOUT_S, NotYet, Outgoing
 from lambdas.alert_dispatch.errors import Transient
 from lambdas.alert_dispatch.order import Order
+from lambdas.alert_dispatch.places import Claimed, Place
 from tests.alert_path import AlertPath, alert_path
 from tests.alert_reference import HOUR, Story
 from tests.edge_reference import Edge, Ending, Heard, goes_back
@@ -63,6 +64,7 @@ ENDINGS: Final = {
     HAS_NO_TOKEN: Ending.POSTPONED,
 }
 WAIT: Final = timedelta(seconds=30)
+RELEASE: Final = Order.release
 
 
 @dataclass
@@ -270,7 +272,7 @@ class Alerts(RuleBasedStateMachine):
     def _is_received(self, message: FakeMessage, mood: str, kill: str = "", *, deleted: bool = True) -> None:
         self.receivers.mood, self.receivers.kill = mood, kill
         try:
-            with patch.object(Order, "release", Order.release if not kill else _nobody_tidies_up):
+            with patch.object(Order, "release", _release_unless_killed):
                 self._invoke(message, deletes=deleted)
         except SystemExit:
             assert kill
@@ -407,8 +409,10 @@ def _story_of(message: FakeMessage) -> tuple[UUID, UUID]:
     return request.monitor.id, request.channel_id
 
 
-def _nobody_tidies_up(*_: Any) -> None:
-    """What a killed process does about the lease that it holds."""
+def _release_unless_killed(order: Order, place: Place, claimed: Claimed, *, unsure: bool = False) -> None:
+    """A killed process gives no lease back. Who was to be killed while it sends, and does not get so far, does."""
+    if not isinstance(sys.exception(), SystemExit):
+        RELEASE(order, place, claimed, unsure=unsure)
 
 
 @pytest.fixture
