@@ -47,6 +47,7 @@ LIMIT_S: Final = 400 + 4 * EXAMPLES
 """With the five minutes that may be spent on making a failing history short: a limit that strikes then is reported as a flaky test."""
 
 SHOPS: Final = ("shop", "blog")
+ENOUGH_OUTAGES: Final = 15
 CHANNELS: Final = 2
 CHANNELS_AT_MOST: Final = 3
 BETWEEN_CHANGES: Final = timedelta(minutes=6)
@@ -163,7 +164,8 @@ class Alerts(RuleBasedStateMachine):
             self.path.route(alert_ids)
             story.decide(self.path.now)
 
-    @rule(index=SHOP, kicked=st.lists(st.booleans(), min_size=4, max_size=12))
+    @precondition(lambda self: sum(len(story.outages) for story in self.stories) < ENOUGH_OUTAGES)
+    @rule(index=SHOP, kicked=st.lists(st.booleans(), min_size=4, max_size=10))
     def outage_follows_outage(self, index: int, kicked: list[bool]) -> None:
         """More of them than are told in an hour, or many that nobody has decided about yet."""
         for one in kicked:
