@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from core.flows.incidents import RECOVERY_SEQUENCE
+from core.contracts.events import RECOVERY_SEQUENCE
 from core.flows.routing import ROUTING_GRACE
 
 type Channels = frozenset[UUID]

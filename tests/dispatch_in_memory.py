@@ -48,18 +48,18 @@ class DispatchTable:
     """The dispatch table for `Order`. What an update changes, and on which condition, `tests.fake_dynamodb` knows."""
 
     def __init__(self) -> None:
-        self._items: dict[str, Item] = {}
+        self.items: dict[str, Item] = {}
         self._turn = Lock()
 
     def update_item(self, **asked: Any) -> dict[str, Any]:
         """UpdateItem with ReturnValues ALL_OLD, also where the condition does not hold."""
         key = asked["Key"]["id"]["S"]
         with self._turn:
-            before = self._items.get(key, {})
+            before = self.items.get(key, {})
             if not holds(asked, before):
                 error: Any = {"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}, "Item": before}
                 raise ClientError(error, "UpdateItem")
-            self._items[key] = updated(asked, before)
+            self.items[key] = updated(asked, before)
         return {"Attributes": before}
 
 

@@ -19,6 +19,9 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 OPEN: Final = msgspec.Meta(extra_json_schema={"x-open": True})
 """Marks an enum that may get values under the same version: subscribers must expect some that they do not know."""
 
+RECOVERY_SEQUENCE: Final = 1_000_000
+"""The place of a recovery among the messages about its incident. An incident ends once, so that needs no counter: it is simply last."""
+
 MonitorKind = Annotated[Literal["website", "heartbeat"], OPEN]
 AlertType = Annotated[
     Literal[

@@ -21,7 +21,6 @@ from core.adapters.store.incidents import AlertRow
 from core.contracts import events
 from core.domain.acknowledgement import LONGEST_NAME, acknowledged_text, may_acknowledge, may_take_back, taken_back_text
 from core.domain.alert_facts import AlertFacts
-from core.flows.incidents import RECOVERY_SEQUENCE
 
 
 class NoSuchIncident(Exception):
@@ -92,7 +91,7 @@ def _follow(
         incident_id=incident_id,
         alert_type=alert_type,
         order_key=incident_id,
-        sequence=store.next_sequence(connection, incident_id, RECOVERY_SEQUENCE),
+        sequence=store.next_sequence(connection, incident_id, events.RECOVERY_SEQUENCE),
         facts=msgspec.json.encode(facts).decode(),
     )
     incident_store.insert_alerts(connection, [alert], now)

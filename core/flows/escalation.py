@@ -21,11 +21,10 @@ from core.adapters.store import situations
 from core.adapters.store.alerts import Saved, StoredAlert
 from core.adapters.store.courses import StoredCourse
 from core.adapters.store.incidents import AlertRow
-from core.contracts.events import AlertType
+from core.contracts.events import RECOVERY_SEQUENCE, AlertType
 from core.domain import alert_routes as rules
 from core.domain.alert_policy import Change, hold_again
 from core.domain.alert_routes import Course, Plan, Route
-from core.flows.incidents import RECOVERY_SEQUENCE
 from core.flows.recipients import OUTAGE, among, note_choice, routes_for
 from core.flows.requests import RECEIPT_TIMEOUT, Addressed, request_messages
 from core.flows.routing import after, gather

@@ -20,9 +20,6 @@ from core.domain.alert_facts import AlertFacts
 from core.domain.outcomes import Reason
 from core.domain.transitions import CameUp, MonitorRef, Transition, WentDown
 
-RECOVERY_SEQUENCE = 1_000_000
-"""An incident ends once, so its recovery needs no counter: it is simply last."""
-
 
 def record_transitions(connection: Connection, transitions: Sequence[Transition], now: datetime) -> list[UUID]:
     """Store what follows from `transitions`; the caller commits, then kicks `handle_alert` for each returned alert id.
@@ -69,7 +66,7 @@ def _alert(monitor: MonitorRef, incident: IncidentRow, output_of: UUID | None) -
         incident_id=incident.id,
         alert_type="down" if incident.resolved_at is None else "recovered",
         order_key=incident.id,
-        sequence=1 if incident.resolved_at is None else RECOVERY_SEQUENCE,
+        sequence=1 if incident.resolved_at is None else events.RECOVERY_SEQUENCE,
         facts=msgspec.json.encode(facts).decode(),
     )
 

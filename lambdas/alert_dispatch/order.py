@@ -72,7 +72,7 @@ class Order:
         _note_sent(update, place, now)
         update.set(f"last#{place.key}", {"N": str(highest)})
         _note_doubtful(update, place, {other for other in claimed.doubtful if other > highest})
-        update.remove(f"tries#{place.key}#{place.sequence}", *claimed.stale)
+        update.remove(f"tries#{place.key}#{place.sequence}")
         before, done = self._update(place, update)
         if not (done or is_sent(before, place)):
             logger.warning("order.lease_lost", extra={"item": place.item_id, "sequence": place.sequence})
@@ -141,6 +141,7 @@ def _claim(place: Place, token: str, now: datetime, *, late: bool = False) -> Up
     update.only_if(f"(attribute_not_exists({until}) OR {until} < {update.value({'N': millis(now)})})")
     update.only_if(_still_to_be_told(update, place, late=late))
     if place.outage:
+        update.only_if(_without(update, "settled", place.outage.number))
         _note_latest(update, place.outage, late=late)
     return update
 
@@ -149,8 +150,7 @@ def _still_to_be_told(update: Update, place: Place, *, late: bool) -> str:
     """A message whose story a later one tells: neither told by that, nor by one that may have arrived."""
     last, sequence = f"last#{place.key}", {"N": str(place.sequence)}
     if not place.supersedable:
-        sent = update.name(f"sent#{place.key}")
-        return f"(attribute_not_exists({sent}) OR NOT contains({sent}, {update.value(sequence)}))"
+        return _without(update, f"sent#{place.key}", place.sequence)
     unsure = update.name(f"unsure_up_to#{place.key}")
     settled = f"(attribute_not_exists({unsure}) OR {unsure} <= {update.value(sequence)})"
     return f"{settled} AND " + (f"attribute_not_exists({update.name(last)})" if late else _below(update, last, place.sequence))
@@ -170,16 +170,24 @@ def _note_latest(update: Update, outage: Outage, *, late: bool) -> None:
         update.set("ended_at", {"N": millis(outage.ended_at)})
 
 
+def _without(update: Update, attribute: str, number: int) -> str:
+    """A set that has not got the number."""
+    name = update.name(attribute)
+    return f"(attribute_not_exists({name}) OR NOT contains({name}, {update.value({'N': str(number)})}))"
+
+
 def _below(update: Update, attribute: str, number: int) -> str:
     name = update.name(attribute)
     return f"(attribute_not_exists({name}) OR {name} < {update.value({'N': str(number)})})"
 
 
 def _lease_back(claimed: Claimed) -> Update:
-    """Where it is still ours."""
+    """Where it is still ours; with it goes what nobody needs to know any more."""
     update = Update()
     update.only_if(f"{update.name('in_flight_token')} = {update.value({'S': claimed.token})}")
-    update.remove("in_flight_until", "in_flight_token")
+    update.remove("in_flight_until", "in_flight_token", *claimed.tidying.stale)
+    if claimed.tidying.settled is not None:
+        update.set("settled", {"NS": numbers(claimed.tidying.settled)})
     return update
 
 

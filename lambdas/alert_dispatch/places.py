@@ -8,31 +8,22 @@ A story has one item for each channel:
   was killed or had no answer, `unsure_up_to#…` the highest of these;
 - `turn#…#place`: when a message may be sent that found no token in its target's bucket, and `tries#…#place`, how often it was tried:
   a queue counts what came only to wait as well;
-- `latest`: the latest outage that a message was to be sent about, with `latest_began`; `ended` and `ended_at` of one whose end was.
+- `latest`: the latest outage that a message was to be sent about, with `latest_began`; `ended` and `ended_at` of one whose end was;
+- `settled`: a number for each outage whose end was sent, of which no more need be known.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from core.contracts.events import AlertRequested
+from core.contracts.events import RECOVERY_SEQUENCE, AlertRequested
+from lambdas.alert_dispatch.tidying import EPOCH, NOTHING_TO_TIDY, Tidying, number_of, settled_in, tidying
 
 SUPERSEDABLE: Final = frozenset({"down", "escalated", "reminder", "acknowledged", "unacknowledged", "group"})
 """Messages about an outage that is under way: each later one, and the recovery above all, tells the whole story of it; as does a later
 message of a group. Every other notice says something that no later one repeats."""
-
-REMEMBERED: Final = timedelta(days=14)
-"""Longer than any message is repeated: ten requests take four days, dead letters are kept for fourteen."""
-
-AT_LEAST, AT_MOST = 3, 50
-"""So many outages are remembered, however old; and so many of a monitor that never stands still."""
-
-FORGOTTEN_AT_ONCE: Final = 100
-"""Attributes. An expression may name more, but has to stay below 4 KB."""
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +39,11 @@ class Outage:
     def key(self) -> str:
         """Its name in an item. Outages of a monitor follow each other as their keys do; two that one moment opened, as their ids do."""
         return f"{(self.opened_at - EPOCH) // timedelta(microseconds=1):016d}-{self.id.hex}"
+
+    @property
+    def number(self) -> int:
+        """Its key in a few bytes."""
+        return number_of(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,7 @@ class Claimed:
 
     `turn_at` is the time that was kept for this message, if it had to wait for one; `tries` how often it was tried before. `doubtful` are
     the places of its outage that may have arrived, this one among them if one of those tries may. `newer`: it comes after news of a later
-    outage. `stale` names what nobody needs to know any more.
+    outage. Whoever gives the lease back does the `tidying`.
     """
 
     token: str
@@ -104,7 +100,7 @@ class Claimed:
     tries: int = 0
     doubtful: frozenset[int] = frozenset()
     newer: Newer | None = None
-    stale: tuple[str, ...] = ()
+    tidying: Tidying = NOTHING_TO_TIDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +132,7 @@ def claim_of(item: Mapping[str, Any], place: Place, token: str, now: datetime) -
         tries=_number(item, f"tries#{place.key}#{place.sequence}"),
         doubtful=doubtful(item, place),
         newer=newer(item, place),
-        stale=stale(item, place, now),
+        tidying=tidying(item, place.key, place.sequence, now),
     )
 
 
@@ -155,7 +151,7 @@ def claim_made_before(item: Mapping[str, Any], place: Place, token: str, now: da
         tries=tries,
         doubtful=others | {place.sequence} if tries else others,
         newer=newer(item, place),
-        stale=stale(item, place, now),
+        tidying=tidying(item, place.key, place.sequence, now),
     )
 
 
@@ -163,7 +159,7 @@ def refused(item: Mapping[str, Any], place: Place) -> Turn:
     """Why a claim was refused, from the item as it is."""
     if is_sent(item, place):
         return AlreadySent()
-    last = _number(item, f"last#{place.key}")
+    last = RECOVERY_SEQUENCE if _is_settled(item, place) else _number(item, f"last#{place.key}")
     if place.supersedable and last > place.sequence:
         return Superseded(last)
     if place.supersedable and last and is_late(item, place):
@@ -173,6 +169,8 @@ def refused(item: Mapping[str, Any], place: Place) -> Turn:
 
 def is_sent(item: Mapping[str, Any], place: Place) -> bool:
     """Whether this very message was sent."""
+    if _is_settled(item, place):
+        return place.sequence == RECOVERY_SEQUENCE
     return str(place.sequence) in item.get(f"sent#{place.key}", {}).get("NS", [])
 
 
@@ -194,13 +192,8 @@ def doubtful(item: Mapping[str, Any], place: Place) -> frozenset[int]:
     return frozenset(map(int, item.get(f"unsure#{place.key}", {}).get("NS", [])))
 
 
-def stale(item: Mapping[str, Any], place: Place, now: datetime) -> tuple[str, ...]:
-    """The attributes of an item that are about outages of long ago, or of too many outages ago."""
-    about = {name: key for name in item if (key := _key_in(name))}
-    newest_first = sorted(set(about.values()) - {place.key}, reverse=True)
-    long_ago = Outage(UUID(int=0), now, now - REMEMBERED).key
-    old = {key for number, key in enumerate(newest_first, 2) if number > AT_MOST or (number > AT_LEAST and key < long_ago)}
-    return tuple(sorted(name for name, key in about.items() if key in old))[:FORGOTTEN_AT_ONCE]
+def _is_settled(item: Mapping[str, Any], place: Place) -> bool:
+    return place.outage is not None and place.outage.number in settled_in(item)
 
 
 def millis(at: datetime) -> str:
@@ -211,12 +204,6 @@ def millis(at: datetime) -> str:
 def numbers(places: Iterable[int]) -> list[str]:
     """Places as a set of an item has them."""
     return [str(place) for place in sorted(places)]
-
-
-def _key_in(attribute: str) -> str:
-    """The outage that an attribute is about, if it is about one."""
-    _, _, rest = attribute.partition("#")
-    return rest.partition("#")[0]
 
 
 def _number(item: Mapping[str, Any], name: str) -> int:

@@ -273,27 +273,15 @@ def test_outages_that_one_moment_opened_are_two(order: Order, shop: Monitor) -> 
     assert send(order, other).newer is None
 
 
-def test_old_outages_are_forgotten_and_the_latest_ones_are_not(table: Order, shop: Monitor, aws: AwsStandIn) -> None:
-    for number in range(1, 6):
-        send(table, shop.notice(number))
-    much_later = NOW + timedelta(days=15)
-    send(table, shop.recovered(5), much_later)
-    item = aws.client("dynamodb").get_item(TableName=aws.names.dispatch_table, Key={"id": {"S": shop.notice().item_id}})["Item"]
-    remembered = {name.partition("#")[2] for name in item if name.startswith("sent#")}
-    assert remembered == {shop.outage(number).key for number in (3, 4, 5)}
-    assert len(str(item)) < 1500
-    assert order_of_things(table, shop, much_later)
-
-
-def order_of_things(order: Order, shop: Monitor, now: datetime) -> bool:
-    """What is remembered is still right."""
-    return order.claim(shop.notice(5), "a", now) == AlreadySent() and send(order, shop.notice(6), now).newer is None
-
-
-def test_a_monitor_that_never_stands_still_is_not_remembered_for_ever(shop: Monitor) -> None:
-    order = memory_order()
-    stale = [send(order, shop.notice(number), shop.began(number)).stale for number in range(1, 70)]
-    assert [len(names) for names in stale] == [0] * 50 + [2] * 19
+def test_what_is_settled_is_a_number(either: Order, shop: Monitor) -> None:
+    """Of an outage whose end was sent nothing is sent again, however many came after it; nor is it said to be on its way."""
+    for number in range(1, 20):
+        send(either, shop.notice(number))
+        send(either, shop.recovered(number))
+    for number in range(1, 20):
+        assert either.claim(shop.recovered(number), "a", NOW) == AlreadySent()
+        assert either.claim(shop.notice(number, sequence=2), "b", NOW) == Superseded(RECOVERY)
+    assert send(either, shop.notice(20)).newer is None
 
 
 # --- the two tables -----------------------------------------------------------------------------------------------------
