@@ -24,6 +24,7 @@ from lambdas.alert_dispatch.places import (
     numbers,
     refused,
 )
+from lambdas.alert_dispatch.tidying import PLACES_AT_MOST
 from lambdas.alert_dispatch.updates import Update
 
 if TYPE_CHECKING:
@@ -67,16 +68,18 @@ class Order:
             logger.warning("order.finish_failed", extra={"item": place.item_id, "sequence": place.sequence, "error": str(error)})
 
     def _finish(self, place: Place, claimed: Claimed, now: datetime) -> None:
-        highest = max(place.sequence, claimed.last_sequence)
+        last, highest = f"last#{place.key}", max(place.sequence, claimed.last_sequence)
         update = _lease_back(claimed)
-        _note_sent(update, place, now)
-        update.set(f"last#{place.key}", {"N": str(highest)})
+        _note_sent(update, place, now, claimed.tidying.sent)
+        update.set(last, {"N": str(highest)})
+        update.only_if(_below(update, last, highest + 1))
         _note_doubtful(update, place, {other for other in claimed.doubtful if other > highest})
         update.remove(f"tries#{place.key}#{place.sequence}")
         before, done = self._update(place, update)
         if not (done or is_sent(before, place)):
             logger.warning("order.lease_lost", extra={"item": place.item_id, "sequence": place.sequence})
             self._finish_without_lease(place, now)
+            self.release(place, claimed)  # it is ours still where somebody without one sent a later message meanwhile
 
     def _finish_without_lease(self, place: Place, now: datetime) -> None:
         update = Update()
@@ -191,18 +194,23 @@ def _lease_back(claimed: Claimed) -> Update:
     return update
 
 
-def _note_sent(update: Update, place: Place, now: datetime) -> None:
-    update.add(f"sent#{place.key}", {"NS": numbers([place.sequence])})
+def _note_sent(update: Update, place: Place, now: datetime, among: Collection[int] | None = None) -> None:
+    """To those that are known; or `among` others, of which too many are."""
+    sent = f"sent#{place.key}"
+    if among is None:
+        update.add(sent, {"NS": numbers([place.sequence])})
+    else:
+        update.set(sent, {"NS": numbers({*among, place.sequence})})
     update.set("expiration", _expiration(now))
 
 
 def _note_doubtful(update: Update, place: Place, doubtful: Collection[int]) -> None:
-    """Those that may have arrived, once this message is settled."""
+    """Those that may have arrived, once this message is settled: the latest of them."""
     unsure, up_to = f"unsure#{place.key}", f"unsure_up_to#{place.key}"
     if not doubtful:
         update.remove(unsure, up_to)
         return
-    update.set(unsure, {"NS": numbers(doubtful)})
+    update.set(unsure, {"NS": numbers(sorted(doubtful)[-PLACES_AT_MOST:])})
     update.set(up_to, {"N": str(max(doubtful))})
 
 

@@ -24,6 +24,9 @@ ATTRIBUTES_AT_MOST: Final = 1000
 """Below 100 KB, and an item may have 400. Only a channel that refuses hundreds of outages in a row gets an item there. Beyond it the oldest
 is forgotten: to tell something twice is better than to have no room for what is new."""
 
+PLACES_AT_MOST: Final = 100
+"""In a set: an outage that lasts for months may have a reminder each minute."""
+
 REMOVED_AT_ONCE: Final = 100
 """Attributes. An expression may name more, but has to stay below 4 KB."""
 
@@ -32,10 +35,14 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Tidying:
-    """What to take out of an item: attributes that nobody needs any more; and what `settled` has to be then, where it changes."""
+    """What to take out of an item: attributes that nobody needs any more; and what `settled` has to be then, where it changes.
+
+    `sent`, where it is too long: what is left of the places that were sent of the message's own outage.
+    """
 
     stale: tuple[str, ...] = ()
     settled: frozenset[int] | None = None
+    sent: frozenset[int] | None = None
 
 
 NOTHING_TO_TIDY: Final = Tidying()
@@ -52,7 +59,7 @@ def tidying(item: Mapping[str, Any], own: str, sequence: int, now: datetime) -> 
     stale = sorted(name for name in item if about.get(name) in gone or _is_superseded(item, name))
     if (surplus := len(item) - len(stale) - ATTRIBUTES_AT_MOST) > 0:
         stale += _oldest(set(item) - set(stale), own, sequence)[:surplus]
-    return Tidying(tuple(stale[:REMOVED_AT_ONCE]), _changed(settled, map(number_of, gone & over), now))
+    return Tidying(tuple(stale[:REMOVED_AT_ONCE]), _changed(settled, map(number_of, gone & over), now), _sent(item, own))
 
 
 def number_of(key: str) -> int:
@@ -70,6 +77,12 @@ def _changed(settled: frozenset[int], more: Iterable[int], now: datetime) -> fro
     newest_first = sorted(settled.union(more), reverse=True)
     kept = frozenset(number for place, number in enumerate(newest_first) if place < AT_LEAST or not _is_past(number, now))
     return None if kept == settled else kept
+
+
+def _sent(item: Mapping[str, Any], own: str) -> frozenset[int] | None:
+    """The latest ones: of the others it is known that they are below the last."""
+    sent = sorted(map(int, item.get(f"sent#{own}", {}).get("NS", [])))
+    return frozenset(sent[-PLACES_AT_MOST // 2 :]) if len(sent) >= PLACES_AT_MOST else None
 
 
 def _is_past(number: int, now: datetime) -> bool:

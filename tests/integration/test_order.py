@@ -141,6 +141,19 @@ def test_a_lost_lease_takes_back_nothing_of_what_was_sent_meanwhile(order: Order
     assert order.claim(shop.notice(sequence=2), "d", after_lease) == Superseded(RECOVERY)
 
 
+def test_nor_does_a_lease_that_was_kept(order: Order, shop: Monitor) -> None:
+    """The recovery's first sender seemed dead, its second one was refused for good, and then the first one had sent it after all."""
+    slow = claim(order, shop.recovered())
+    after_lease = NOW + LEASE + SECOND
+    order.release(shop.recovered(), claim(order, shop.recovered(), after_lease))
+    down = claim(order, shop.notice(), after_lease)
+    order.finish(shop.recovered(), slow, after_lease)
+    order.finish(shop.notice(), down, after_lease)
+    assert order.claim(shop.notice(), "a", after_lease) == AlreadySent()
+    assert order.claim(shop.notice(sequence=2), "b", after_lease) == Superseded(RECOVERY)
+    send(order, shop.notice(2), after_lease)
+
+
 def test_a_turn_is_kept_with_the_place_of_its_message(order: Order, shop: Monitor) -> None:
     down, recovered = shop.notice(), shop.recovered()
     order.postpone(down, claim(order, down), NOW + SECOND)

@@ -51,6 +51,7 @@ class Truth:
     """The outages whose end was tried while they were the latest."""
 
     leased_until: datetime = NOW
+    leased_by: int = -1
 
     def newer(self, outage: int) -> Newer | None:
         latest = max(self.came, default=0)
@@ -66,8 +67,9 @@ class Truth:
         may_have_come = any(of == outage and at > sequence for of, at in self.doubtful)
         return Wait if now <= self.leased_until or (may_have_come and sequence != RECOVERY) else Claimed
 
-    def ends(self, outage: int, sequence: int, ending: Ending, now: datetime) -> None:
+    def ends(self, outage: int, sequence: int, ending: Ending, now: datetime, by: int) -> None:
         this = (outage, sequence)
+        self.leased_by = -1
         if not self.newer(outage):
             self.over |= {outage} if sequence == RECOVERY else set()
         self.came.add(outage)
@@ -86,6 +88,13 @@ class Truth:
             case Ending.KILLED:
                 self.doubtful.add(this)
                 self.leased_until = now + LEASE
+                self.leased_by = by
+
+    def comes_back(self, outage: int, sequence: int, by: int) -> None:
+        """Who seemed to be killed was slow, and has sent it after all."""
+        self.sent.add((outage, sequence))
+        if by == self.leased_by:
+            self.leased_until, self.leased_by = NOW, -1
 
 
 @settings(max_examples=400)
@@ -96,15 +105,21 @@ class Truth:
             st.sampled_from(SEQUENCES),
             st.sampled_from(Ending),
             st.sampled_from([0, 1, 31]),
+            st.booleans(),
         ),
         min_size=5,
         max_size=40,
     )
 )
-def test_nothing_is_out_of_its_place_and_nobody_waits_without_need(steps: list[tuple[int, int, Ending, int]]) -> None:
+def test_nothing_is_out_of_its_place_and_nobody_waits_without_need(steps: list[tuple[int, int, Ending, int, bool]]) -> None:
     order, truth, now = memory_order(), Truth(), NOW + timedelta(days=1)
-    for number, (outage, sequence, ending, seconds) in enumerate(steps):
+    slow: list[tuple[int, int, Claimed]] = []
+    for number, (outage, sequence, ending, seconds, somebody_comes_back) in enumerate(steps):
         now += timedelta(seconds=seconds)
+        if slow and somebody_comes_back:
+            of, at, claimed = slow.pop(0)
+            order.finish(place(of, at), claimed, now)
+            truth.comes_back(of, at, int(claimed.token))
         turn = order.claim(place(outage, sequence), str(number), now)
         assert type(turn) is truth.due(outage, sequence, now)
         if not isinstance(turn, Claimed):
@@ -114,7 +129,9 @@ def test_nothing_is_out_of_its_place_and_nobody_waits_without_need(steps: list[t
         assert turn.turn_at == truth.turns.get((outage, sequence))
         assert (sequence in turn.doubtful) == ((outage, sequence) in truth.doubtful)
         _end(order, place(outage, sequence), turn, ending, now)
-        truth.ends(outage, sequence, ending, now)
+        truth.ends(outage, sequence, ending, now, number)
+        if ending is Ending.KILLED:
+            slow.append((outage, sequence, turn))
 
 
 def _end(order: Order, place: Place, claimed: Claimed, ending: Ending, now: datetime) -> None:

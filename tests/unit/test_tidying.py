@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from lambdas.alert_dispatch.order import Order
-from lambdas.alert_dispatch.places import AlreadySent, Claimed, Outage, Place, Superseded
-from lambdas.alert_dispatch.tidying import ATTRIBUTES_AT_MOST, NOTHING_TO_TIDY
+from lambdas.alert_dispatch.places import AlreadySent, Claimed, Outage, Place, Superseded, Wait
+from lambdas.alert_dispatch.tidying import ATTRIBUTES_AT_MOST, NOTHING_TO_TIDY, PLACES_AT_MOST
 from tests.dispatch_in_memory import DispatchTable
 from tests.integration.test_order import RECOVERY
 
@@ -148,6 +148,21 @@ def test_nor_do_reminders_of_one_outage() -> None:
         channel.refuse(1, sequence)
     assert len(channel.item) < ATTRIBUTES_AT_MOST + 10
     assert channel.claim(1, last - 1).tries == 1
+
+
+@pytest.mark.parametrize("end", ["finish", "unsure"])
+def test_an_outage_of_months_with_a_reminder_each_minute_fits(end: str) -> None:
+    channel = Channel()
+    for sequence in range(1, 400):
+        claimed = channel.claim(1, sequence)
+        if end == "finish":
+            channel.order.finish(place(1, sequence), claimed, channel.now)
+        else:
+            channel.order.release(place(1, sequence), claimed, unsure=True)
+    assert max(len(value.get("NS", [])) for value in channel.item.values()) <= PLACES_AT_MOST + 1
+    assert isinstance(channel.claim(1, 398), AlreadySent if end == "finish" else Wait)
+    channel.send(1, RECOVERY)
+    assert isinstance(channel.claim(1, 1), Superseded)
 
 
 def test_a_story_without_outages_has_nothing_to_forget() -> None:
