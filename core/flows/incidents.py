@@ -45,8 +45,8 @@ def _open(connection: Connection, downs: Sequence[WentDown], now: datetime) -> l
         IncidentRow(uuid7(), d.monitor.id, d.monitor.workspace_id, d.reason, d.detail, d.began_at, max(now, d.began_at), None)
         for d in downs
     ]
-    inserted = store.open_incidents(connection, rows)
-    return [(down.monitor, row) for down, row in zip(downs, rows, strict=True) if row.id in inserted]
+    monitors = {down.monitor.id: down.monitor for down in downs}
+    return [(monitors[row.monitor_id], row) for row in store.open_incidents(connection, rows)]
 
 
 def _resolve(connection: Connection, ups: Sequence[CameUp]) -> list[tuple[MonitorRef, IncidentRow]]:

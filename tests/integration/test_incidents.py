@@ -47,6 +47,20 @@ def test_a_second_outage_of_an_open_incident_follows_nothing(connection: psycopg
     assert connection.execute("SELECT count(*) FROM incident").fetchone() == (1,)
 
 
+def test_outages_follow_each_other_whatever_the_clocks_say(connection: psycopg.Connection) -> None:
+    """Those who opened the first one were two minutes ahead; and what is told of an outage says when the store says it was opened."""
+    shop, blog = make_monitor(connection), make_monitor(connection, "blog")
+    record_transitions(connection, [went_down(shop)], NOW + timedelta(minutes=2))
+    record_transitions(connection, [CameUp(shop, NOW)], NOW)
+    record_transitions(connection, [went_down(shop), went_down(blog)], NOW)
+    stored = connection.execute("SELECT id, opened_at, monitor_id FROM incident ORDER BY monitor_id, opened_at").fetchall()
+    assert [at - NOW for _, at, _ in stored] == [timedelta(minutes=2), timedelta(minutes=2, microseconds=1), timedelta()]
+    told = connection.execute("SELECT incident_id, facts FROM alert WHERE alert_type = 'down'").fetchall()
+    for incident, facts in told:
+        assert datetime.fromisoformat(facts["incident"]["opened_at"]) == {id_: at for id_, at, _ in stored}[incident]
+    assert len(told) == 3
+
+
 def test_recovery_closes_the_incident_and_orders_its_alert_last(connection: psycopg.Connection) -> None:
     monitor = make_monitor(connection)
     record_transitions(connection, [went_down(monitor)], NOW)

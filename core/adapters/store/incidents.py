@@ -1,7 +1,7 @@
 """Incidents and alerts in SQL. Every function works inside the caller's transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -39,14 +39,21 @@ class AlertRow:
     only_channel_id: UUID | None = None
 
 
-def open_incidents(connection: Connection, incidents: Sequence[IncidentRow]) -> set[UUID]:
-    """Insert incidents; where the monitor has an open one already, nothing happens. Returns the ids that were inserted."""
+def open_incidents(connection: Connection, incidents: Sequence[IncidentRow]) -> list[IncidentRow]:
+    """Insert incidents; where the monitor has an open one already, nothing happens. Returns those that were inserted, as stored.
+
+    Those of a monitor follow each other by `opened_at`, also where the clock of whoever opened the one before was ahead.
+    """
     rows = connection.execute(
         """
         INSERT INTO incident (id, monitor_id, workspace_id, reason, detail, began_at, opened_at)
-        SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::uuid[], %s::smallint[], %s::text[], %s::timestamptz[], %s::timestamptz[])
+        SELECT n.id, n.monitor_id, n.workspace_id, n.reason, n.detail, n.began_at, greatest(
+            n.opened_at, (SELECT max(i.opened_at) + interval '1 microsecond' FROM incident i WHERE i.monitor_id = n.monitor_id)
+        )
+        FROM unnest(%s::uuid[], %s::bigint[], %s::uuid[], %s::smallint[], %s::text[], %s::timestamptz[], %s::timestamptz[])
+            AS n (id, monitor_id, workspace_id, reason, detail, began_at, opened_at)
         ON CONFLICT (monitor_id) WHERE resolved_at IS NULL DO NOTHING
-        RETURNING id
+        RETURNING id, opened_at
         """,
         (
             [i.id for i in incidents],
@@ -58,7 +65,8 @@ def open_incidents(connection: Connection, incidents: Sequence[IncidentRow]) -> 
             [i.opened_at for i in incidents],
         ),
     ).fetchall()
-    return {row[0] for row in rows}
+    opened_at: dict[UUID, datetime] = dict(rows)
+    return [replace(row, opened_at=opened_at[row.id]) for row in incidents if row.id in opened_at]
 
 
 def resolve_incidents(connection: Connection, resolved: Sequence[tuple[int, datetime]]) -> dict[int, IncidentRow]:
