@@ -245,8 +245,8 @@ class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
 class AlertDelivered(msgspec.Struct, frozen=True, kw_only=True):
     """The channel took the message.
 
-    `superseded_by` is set where a later message of the incident had already told the whole story, or one about the monitor's next outage
-    that this one is over.
+    `superseded_by` is set where nothing was sent: a later message of the incident had already told the whole story, or the monitor's next
+    outage was to be told, which shows that this one is over.
     """
 
     delivery_id: UUID

@@ -132,7 +132,7 @@ def explain_message(message: SentMessage) -> str:
         case "delivered":
             return f"The channel took the message after {tries}."
         case "superseded":
-            return "Not sent: a later message about the same incident had already told the whole story."
+            return "Not sent: a later message had already told the whole story, or the monitor's next outage showed that this one was over."
         case "failed":
             return f"Given up after {tries}: {message.error or 'no reason was given'}"
     return _explain_pending(message)

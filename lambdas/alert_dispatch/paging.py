@@ -6,7 +6,11 @@ from typing import Final
 
 from core.contracts.events import AlertRequested, AlertType
 from lambdas.alert_dispatch.errors import Permanent, Transient
+from lambdas.alert_dispatch.places import SUPERSEDABLE, Newer
 from lambdas.alert_dispatch.posting import Answer, judge, taken
+
+KINDS: Final = frozenset({"opsgenie", "pagerduty"})
+"""The channels that lead to such services."""
 
 CLOSING: Final[frozenset[AlertType]] = frozenset({"recovered", "monitored_again", "fast_again"})
 """Alerts that close what an earlier one with the same order key has opened. Others are left to people to close."""
@@ -18,6 +22,14 @@ OUTAGES: Final[frozenset[AlertType]] = frozenset({"down", "escalated", "reminder
 """Alerts that are as grave as the channel says outages are."""
 
 SOURCE: Final = "Uptime Monitor"
+
+
+def is_of_the_past(request: AlertRequested, newer: Newer | None) -> bool:
+    """Whether somebody would be called for an outage that is over: the service hears of its end alone, which closes what may be open.
+
+    That a later outage was to be told shows that this one is over.
+    """
+    return newer is not None and request.channel_kind in KINDS and request.alert_type in SUPERSEDABLE
 
 
 def where(request: AlertRequested) -> str:

@@ -110,7 +110,7 @@ def test_incidents_latest_first_with_their_monitors(alice: Caller) -> None:
         ),
         (
             {"state": "superseded", "finished_at": NOW},
-            "Not sent: a later message about the same incident had already told the whole story.",
+            "Not sent: a later message had already told the whole story, or the monitor's next outage showed that this one was over.",
         ),
     ],
 )
