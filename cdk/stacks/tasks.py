@@ -27,7 +27,8 @@ WATCH = ("BatchGetItem", "BatchWriteItem", "PutItem", "Query", "UpdateItem")
 action of this module to the calls that are really made."""
 
 PROJECT = ("Scan", "PutItem")
-"""What `edge-sync`, which runs with the definition of the migration, does with both tables that it makes agree with the database."""
+"""What `edge-sync` does with both tables that it makes agree with the database, and `reseal` with that of channels. Both run with the
+definition of the migration."""
 
 SEND = ["sqs:SendMessage", "sqs:GetQueueAttributes"]
 """Whoever sends a task declares its queue first, and kombu asks how long it is then."""

@@ -1,12 +1,16 @@
 """Projects channel configurations to the edge (`core.contracts.channel_vault` says what is kept there)."""
 
+from collections.abc import Iterator
+from typing import Final
 from uuid import UUID
 
-from pynamodb.exceptions import PynamoDBException
+from pynamodb.exceptions import PutError, PynamoDBException
 
 from core.adapters.dynamodb import share_description
 from core.contracts.channel_vault import ChannelVersion, bind_table
 from core.contracts.names import Names
+
+ANOTHER: Final = "ConditionalCheckFailedException"
 
 
 class VaultUnreachable(Exception):
@@ -33,6 +37,32 @@ class ChannelVault:
             item.save()
         except PynamoDBException as error:
             raise VaultUnreachable(f"channel {channel_id} version {version}: {error}") from error
+
+    def versions(self) -> Iterator[ChannelVersion]:
+        """Every version of every channel: a scan.
+
+        Raises:
+            VaultUnreachable: some may be missing.
+        """
+        try:
+            yield from ChannelVersion.scan(consistent_read=True)
+        except PynamoDBException as error:
+            raise VaultUnreachable(str(error)) from error
+
+    def renew(self, version: ChannelVersion, ciphertext: str) -> bool:
+        """Give a version another ciphertext of the same configuration. False: it has another one by now, or was removed.
+
+        Raises:
+            VaultUnreachable: it is not certain that it has.
+        """
+        before, version.ciphertext = version.ciphertext, ciphertext
+        try:
+            version.save(condition=ChannelVersion.ciphertext == before)
+        except PutError as error:
+            if error.cause_response_code == ANOTHER:
+                return False
+            raise VaultUnreachable(f"channel {version.channel_id}: {error}") from error
+        return True
 
     def remove(self, channel_id: UUID) -> None:
         """Delete all versions of a channel, after its row is gone.

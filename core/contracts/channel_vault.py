@@ -37,11 +37,12 @@ class ChannelVersion(Model):
 
 
 class VaultCipher:
-    """Encrypts with the first key and decrypts with any: put a new key in front to rotate, drop the old one when all is re-encrypted."""
+    """Encrypts with the first key and decrypts with any: put a new key in front to rotate, drop the old one when all is `renewed`."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [key.encode() for key in keys]
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._newest, *_ = fernets = [Fernet(key) for key in keys]
+        self._fernet = MultiFernet(fernets)
 
     def seal(self, config: Mapping[str, Any]) -> str:
         """Encrypt a configuration (JSON values only)."""
@@ -58,6 +59,24 @@ class VaultCipher:
         except InvalidToken as error:
             raise UnreadableConfig("no key of the channel vault fits") from error
         return dict(config)
+
+    def renewed(self, ciphertext: str) -> str | None:
+        """The same, encrypted with the newest key; None where it is already.
+
+        Raises:
+            UnreadableConfig: no key fits, or the ciphertext was altered.
+        """
+        try:
+            self._newest.decrypt(ciphertext.encode())
+        except InvalidToken:
+            return self._rotated(ciphertext)
+        return None
+
+    def _rotated(self, ciphertext: str) -> str:
+        try:
+            return self._fernet.rotate(ciphertext.encode()).decode()
+        except InvalidToken as error:
+            raise UnreadableConfig("no key of the channel vault fits") from error
 
     def digests(self, message: bytes) -> list[bytes]:
         """A keyed digest (HMAC-SHA-256) of a message with each key, the newest first."""

@@ -1,4 +1,4 @@
-"""`python -m core.service web|worker|schedule|beat|inbox|migrate|edge-sync [ARGUMENTS]`: what the image runs.
+"""`python -m core.service web|worker|schedule|beat|inbox|migrate|edge-sync|reseal [ARGUMENTS]`: what the image runs.
 
 The service takes the place of this process. Arguments are added to its command, so that they win: `worker -c 8 -Q checks`.
 """

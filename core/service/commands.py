@@ -73,5 +73,6 @@ SERVICES: Final[Mapping[str, Service]] = MappingProxyType(
         "inbox": _fleet(python("core.inbox"), INBOX_METRICS_PORT),
         "migrate": Service(python("core.service.migrate")),
         "edge-sync": Service(python("core.service.edge_sync")),
+        "reseal": Service(python("core.service.reseal")),
     }
 )

@@ -77,13 +77,14 @@ def test_services_that_share_a_task_have_ports_of_their_own() -> None:
         "inbox": "9103",
         "migrate": None,
         "edge-sync": None,
+        "reseal": None,
     }
 
 
 @pytest.mark.parametrize("arguments", [[], ["wbe"], ["--help"]])
 def test_what_is_no_service_is_refused_with_those_there_are(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert entry.main(arguments) == 2
-    assert "web|worker|schedule|beat|inbox|migrate|edge-sync" in capsys.readouterr().err
+    assert "web|worker|schedule|beat|inbox|migrate|edge-sync|reseal" in capsys.readouterr().err
 
 
 def test_a_worker_is_well_once_it_takes_tasks(says: Says) -> None:
