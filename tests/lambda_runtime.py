@@ -79,6 +79,13 @@ class RuntimeApi:
         self._waiting.put(invocation)
         return invocation.outcome.get(timeout=PATIENCE_S)
 
+    def peak_mib(self) -> float:
+        """The most memory that the process has had so far, as Lambda reports it."""
+        assert self.process
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1024
+
     def close(self) -> None:
         """End."""
         self._waiting.put(None)

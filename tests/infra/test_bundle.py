@@ -56,6 +56,7 @@ ENVIRON = {
     "PRIVATE_TARGETS": "true",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+MEMORY_MIB = 128
 LIMITS = {"alert_dispatch": 40_000_000, "ping": 2_000_000}
 HANDLERS = {
     "alert_dispatch": ["lambdas.alert_dispatch.handler:handler"],
@@ -243,7 +244,10 @@ def test_an_alert_through_the_package_is_delivered_and_an_error_is_reported(
         channel = dispatch.channel("webhook", {"url": receiver.url, "secret": SECRET})
         request = alert_request(channel)
         delivered = api.invoke({"Records": [sqs_record(request)]})
+        peak_mib = api.peak_mib()
+        sys.stdout.write(f"alert_dispatch: {peak_mib:.0f} MiB with a message sent\n")
 
+    assert peak_mib <= MEMORY_MIB
     assert failed.error
     trace = "".join(failed.error["stackTrace"])
     assert failed.error["errorType"] == "UnexpectedBatchTypeError"
