@@ -40,12 +40,8 @@ class NewChannel:
     secret: str | None
 
 
-def channel_create(
-    *, workspace: Workspace, name: str, kind: str, config: Mapping[str, Any], now: datetime, own_address: str = ""
-) -> NewChannel:
+def channel_create(*, workspace: Workspace, name: str, kind: str, config: Mapping[str, Any], now: datetime) -> NewChannel:
     """A channel that every alert of the workspace goes to; where it is a person's, once somebody there has agreed.
-
-    `own_address` is the e-mail address of whoever makes it: it needs no agreement.
 
     Raises:
         FieldError: the configuration does not fit the kind.
@@ -55,7 +51,7 @@ def channel_create(
     with transaction.atomic():
         channel = Channel(workspace=workspace, name=name, kind=kind, config_version=1)
         _seal(channel, parsed)
-        _have_verified(channel, parsed, own_address, now)
+        _have_verified(channel, parsed, now)
         channel.save(force_insert=True)
         _project(channel)
         question = _question(channel, now)
@@ -63,7 +59,7 @@ def channel_create(
     return NewChannel(channel, _made_secret(parsed, config))
 
 
-def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetime, own_address: str = "") -> NewChannel:
+def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetime) -> NewChannel:
     """Change a channel. `config` replaces the whole configuration; a new one enables a channel that was disabled for its old one.
 
     Raises:
@@ -82,7 +78,7 @@ def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetim
             channel.config_version += 1
             _seal(channel, parsed)
             if not same or channel.unverified_since:
-                _have_verified(channel, parsed, own_address, now)
+                _have_verified(channel, parsed, now)
                 question = _question(channel, now)
             _project(channel)
         channel.save()
@@ -205,11 +201,9 @@ def channel_test(*, channel: Channel, now: datetime) -> Alert:
     return alert
 
 
-def _have_verified(channel: Channel, parsed: ChannelConfig, own_address: str, now: datetime) -> None:
-    """Whether a channel waits for an answer; its owner's own address does not."""
-    person = parsed.person()
-    asks = settings.VERIFY_ADDRESSES and person and person.lower() != own_address.lower()
-    channel.unverified_since = now if asks else None
+def _have_verified(channel: Channel, parsed: ChannelConfig, now: datetime) -> None:
+    """A channel of a person's address waits for an answer, the caller's own included: whoever registers may type in anybody's."""
+    channel.unverified_since = now if settings.VERIFY_ADDRESSES and parsed.person() else None
     channel.verification_attempts = 0
 
 

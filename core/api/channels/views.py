@@ -44,7 +44,7 @@ class ChannelViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceVi
         """Add a channel. A signing secret that was made for a webhook is in this answer and nowhere else."""
         values = parsed(serializers.ChannelRequest, request)
         return self.answer(
-            services.channel_create(workspace=self.workspace, now=timezone.now(), own_address=self._own_address(), **values),
+            services.channel_create(workspace=self.workspace, now=timezone.now(), **values),
             status.HTTP_201_CREATED,
         )
 
@@ -53,9 +53,7 @@ class ChannelViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceVi
         """Change the name, replace the configuration, enable or disable."""
         channel = self.get_object()
         changes = parsed(serializers.ChannelUpdate, request, partial=True)
-        return self.answer(
-            services.channel_update(channel_id=channel.id, changes=changes, now=timezone.now(), own_address=self._own_address())
-        )
+        return self.answer(services.channel_update(channel_id=channel.id, changes=changes, now=timezone.now()))
 
     def destroy(self, _request: Request, *_args: Any, **_kwargs: Any) -> Response:
         """Delete a channel and the history of its deliveries."""
@@ -91,10 +89,6 @@ class ChannelViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, WorkspaceVi
         """End the rotation: messages carry the signature of the newest secret alone."""
         services.channel_forget_secret(channel_id=self.get_object().id)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-    def _own_address(self) -> str:
-        """Of the caller; a key has none."""
-        return str(getattr(self.request.user, "email", ""))
 
     @staticmethod
     def answer(new: NewChannel, status_code: int = status.HTTP_200_OK) -> Response:

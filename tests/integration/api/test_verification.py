@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.db.models import F
 from django.test import Client
+from rest_framework.test import APIClient
 
 from core.api import edge
 from core.api.channels.models import Channel
@@ -15,7 +16,7 @@ from core.api.incidents.models import Alert
 from core.contracts.channel_links import code, is_code, link_url
 from core.contracts.channel_vault import VaultCipher
 from tests.integration.api.calls import fields, problem
-from tests.integration.api.conftest import Caller, Edge
+from tests.integration.api.conftest import PASSWORD, Caller, Edge
 from tests.integration.api.test_channels import create
 
 
@@ -56,10 +57,23 @@ def test_a_person_is_asked_and_the_code_agrees(alice: Caller, outside: Edge, kin
     assert alice.client.post(f"/api/v1/channels/{made['id']}/test/").status_code == 202
 
 
-def test_ones_own_address_and_services_are_not_asked(alice: Caller, outside: Edge) -> None:
-    assert create(alice, "email", address=alice.user.email.upper())["verified"] is True
+def test_services_are_not_asked(alice: Caller, outside: Edge) -> None:
     assert create(alice)["verified"] is True
     assert not Alert.objects.exists()
+
+
+def test_who_registers_with_somebody_elses_address_has_nothing_sent_there(outside: Edge, database: None) -> None:
+    victim, client = "victim@example.com", APIClient()
+    assert client.post("/api/v1/auth/register/", {"email": victim, "password": PASSWORD}, format="json").status_code == 201
+    tokens = client.post("/api/v1/auth/login/", {"email": victim, "password": PASSWORD}, format="json").json()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens['access']}")
+    body = {"name": "Mine", "kind": "email", "config": {"address": victim}}
+    made = client.post("/api/v1/channels/", body, format="json").json()
+    assert made["verified"] is False
+    assert [alert.alert_type for alert in Alert.objects.all()] == ["verification"], "one question, and that alone"
+    changed = client.patch(f"/api/v1/channels/{made['id']}/", {"config": {"address": victim.upper()}}, format="json").json()
+    assert changed["verified"] is False
+    problem(client.post(f"/api/v1/channels/{made['id']}/test/"), "conflict")
 
 
 def test_a_link_agrees_by_post_only_and_only_for_its_version(alice: Caller, outside: Edge) -> None:
