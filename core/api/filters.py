@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, override
 
 from django import forms
 from django.db.models import Model, QuerySet
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 from rest_framework.request import Request
 
 from core.api import pagination
@@ -44,6 +46,24 @@ class _BooleanWord(forms.Field):
         if value not in {"true", "false"}:
             raise forms.ValidationError("must be true or false", "invalid")
         return bool(value == "true")
+
+
+class _UtcMoment(IsoDateTimeField):
+    """A time in UTC: PostgreSQL takes no zone that is sixteen hours or more away from it, which ISO 8601 has nothing against."""
+
+    @override
+    def to_python(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        try:
+            return moment.astimezone(UTC) if moment else None
+        except OverflowError:
+            raise forms.ValidationError("is not a time that there is", "invalid") from None
+
+
+class TimeFilter(filters.IsoDateTimeFilter):
+    """`?since=2026-11-28T12:00:00Z`."""
+
+    field_class = _UtcMoment
 
 
 class BooleanFilter(filters.BooleanFilter):

@@ -11,7 +11,7 @@ import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, override
 from urllib.parse import urlencode
 
@@ -57,7 +57,7 @@ def read_time(text: str) -> datetime:
     value = parse_datetime(text)
     if value is None or value.tzinfo is None or value.year not in YEARS:
         raise ValueError(text)
-    return value
+    return value.astimezone(UTC)
 
 
 def read_number(text: str) -> int:

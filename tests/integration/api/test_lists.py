@@ -2,7 +2,8 @@
 
 import base64
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from datetime import timezone as fixed_zone
 from typing import Any
 from uuid import uuid4
 
@@ -164,3 +165,24 @@ def test_a_bad_page_size_is_refused(alice: Caller, size: str) -> None:
 @pytest.mark.parametrize("name", ["cursor", "page_size", "state", "name"])
 def test_an_empty_parameter_is_refused(alice: Caller, name: str) -> None:
     assert fields(alice.client.get("/api/v1/websites/", {name: ""})) == {name: "blank"}
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_a_time_may_be_of_any_zone_and_must_exist(alice: Caller, name: str) -> None:
+    monitor = Monitor.objects.create(workspace=alice.workspace, kind="website", name="w", created_at=timezone.now())
+    at = stored.incident_of(monitor).opened_at
+    for path in ("incidents", f"websites/{monitor.uid}/results"):
+        for far in ("+19:18", "-23:59"):
+            assert alice.client.get(f"/api/v1/{path}/", {name: f"4052-02-26T06:33:07{far}"}).status_code == 200
+        for never in ("0001-01-01T00:00:00+19:18", "9999-12-31T23:59:59-19:18", "yesterday"):
+            assert fields(alice.client.get(f"/api/v1/{path}/", {name: never})) == {name: "invalid"}
+    local = at.astimezone(fixed_zone(timedelta(hours=20)))
+    for moment, since, until in ((local, 1, 0), (local + timedelta(seconds=1), 0, 1)):
+        found = get(alice, "/api/v1/incidents/", **{name: moment.isoformat()})["results"]
+        assert len(found) == {"since": since, "until": until}[name]
+
+
+def test_a_cursor_of_another_zone_is_the_same(alice: Caller) -> None:
+    make_websites(alice, 2, datetime(2026, 11, 23, 12, tzinfo=UTC))
+    for text in ("2026-11-23T12:00:01+00:00", "2026-11-24T08:00:01+20:00"):
+        assert len(get(alice, "/api/v1/websites/", cursor=cursor([False, text, "1"]))["results"]) == 2
