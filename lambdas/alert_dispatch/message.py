@@ -10,6 +10,7 @@ from html import escape
 from typing import Final
 
 from core.contracts.events import AlertRequested, ExpiryFacts, GroupFacts, GroupLine, IncidentFacts, MonitorFacts
+from core.contracts.lines import one_line
 from lambdas.alert_dispatch.listing import listing
 from lambdas.alert_dispatch.places import Newer
 
@@ -326,12 +327,6 @@ def duration(span: timedelta) -> str:
     first = next((index for index, (_, count) in enumerate(units) if count), len(units) - 1)
     shown = [f"{count} {unit}" for unit, count in units[first : first + 2] if count]
     return " ".join(shown) or "0 s"
-
-
-def one_line(text: str) -> str:
-    """Untrusted text as one printable line."""
-    printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(printable.split())
 
 
 def _printable(story: _Story) -> _Story:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from core.contracts.events import AlertRequested
-from lambdas.alert_dispatch.message import Message, one_line
+from core.contracts.lines import one_line
+from lambdas.alert_dispatch.message import Message
 
 SMS_LIMIT: Final = 306
 """Two parts of 153 characters of the GSM alphabet, or five of 67 where the text has others; SNS takes at most 1,600 characters."""
