@@ -4,6 +4,7 @@ Everything that a user or a monitored target chose (names, URLs, error details) 
 header, and HTML is escaped.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
@@ -69,7 +70,7 @@ HOW_IT_BEHAVES: Final = {
 
 ABOUT_CHANNELS: Final = {
     "channel_disabled": ("CHANNEL DISABLED: one of your channels gets no more alerts", "A channel was disabled."),
-    "verification": ("Confirm this address for Uptime Monitor", "Somebody wants alerts to be sent here."),
+    "verification": ("Confirm this address for Uptime Monitor", "Somebody wants alerts of Uptime Monitor to be sent to you."),
 }
 """Subject and headline of what is told about channels; its text says the rest."""
 
@@ -80,7 +81,8 @@ class Message:
 
     `subject`, `headline`, `closing` and the values of `facts` (label, value) are single lines of printable characters that may
     hold anything else, so each form escapes them. So are `lines`, of a message that tells of many things, of which it leaves out
-    `others`. `link` leads to the incident, `acknowledge` to the page where the reader takes it on; both are ours, and may be empty.
+    `others`. `link` leads to the incident, `acknowledge` to the page where the reader takes it on, `confirm` to the one where the reader
+    agrees to alerts; they are ours, and may be empty.
     `output` is what a job said when it failed: lines of printable text. `sender` is the URL of the installation that speaks.
     """
 
@@ -92,6 +94,7 @@ class Message:
     closing: str = ""
     link: str = ""
     acknowledge: str = ""
+    confirm: str = ""
     output: str = ""
     lines: tuple[str, ...] = ()
     others: int = 0
@@ -104,7 +107,9 @@ class Message:
             for label, value in self.facts
         )
         closing = f"<p>{escape(self.closing)}</p>" if self.closing else ""
-        button = f'<p><a href="{escape(self.acknowledge)}">Acknowledge</a></p>' if self.acknowledge else ""
+        button = "".join(
+            f'<p><a href="{escape(link)}">{words}</a></p>' for words, link in _buttons(self.acknowledge, self.confirm)
+        )
         style = "background:#f4f4f4;padding:8px"
         said = f'<p>It said at last:</p><pre style="{style}">{escape(self.output)}</pre>' if self.output else ""
         listed = f"<p>{'<br>'.join(map(escape, listing(self.lines, self.others, ROOM_OF_A_MAIL)))}</p>" if self.lines else ""
@@ -135,23 +140,31 @@ def may_be_acknowledged(request: AlertRequested) -> bool:
 
 
 def compose(
-    request: AlertRequested, public_url: str = "", acknowledge: str = "", output: str = "", newer: Newer | None = None
+    request: AlertRequested,
+    public_url: str = "",
+    acknowledge: str = "",
+    output: str = "",
+    newer: Newer | None = None,
+    *,
+    confirm: str = "",
 ) -> Message:
     """The message of a request; about an outage that is over, if there is a `newer` one.
 
-    `public_url` says which installation speaks, `acknowledge` is a page of it, `output` the end of what the job said; each may be empty.
+    `public_url` says which installation speaks, `acknowledge` and `confirm` are pages of it, `output` is the end of what the job said; each
+    may be empty.
     """
     earlier = _earlier(request.monitor, request.incident, request.text, newer) if newer else None
     story = _printable(earlier or _story(request))
     return Message(
         subject=story.subject[:SUBJECT_LIMIT],
-        text=_text(story, public_url, acknowledge, output),
+        text=_text(story, public_url, _buttons(acknowledge, confirm), output),
         sender=public_url,
         headline=story.headline,
         facts=story.facts,
         closing=story.closing,
         link=f"{public_url}/api/v1/incidents/{request.incident.id}/" if public_url and request.incident else "",
         acknowledge=acknowledge,
+        confirm=confirm,
         output=output,
         lines=story.lines,
         others=story.others,
@@ -304,10 +317,15 @@ def _confirmed(incident: IncidentFacts) -> str:
     return f"{moment(incident.opened_at)}, after {duration(incident.opened_at - incident.began_at)}"
 
 
-def verification_text(code: str, link: str) -> str:
-    """How to agree to alerts; a telephone gets no `link`, which would not fit."""
-    how = f"open {link} or give them the code {code}" if link else f"give them the code {code}"
-    return f"If that was you, {how}. If not, do nothing: no alerts will come."
+def verification_text(code: str, *, has_link: bool) -> str:
+    """How to agree to alerts; a telephone gets no link, which would not fit."""
+    how = "follow the link below, or give the code" if has_link else "give the code"
+    return f"If you agree, {how} {code} to whoever asked you. If not, do nothing: no alerts will come."
+
+
+def _buttons(acknowledge: str, confirm: str) -> list[tuple[str, str]]:
+    """The words and the address of what a reader may do."""
+    return [(words, link) for words, link in (("Acknowledge", acknowledge), ("Confirm this address", confirm)) if link]
 
 
 def reason_in_words(label: str) -> str:
@@ -341,12 +359,12 @@ def _printable(story: _Story) -> _Story:
     )
 
 
-def _text(story: _Story, public_url: str, acknowledge: str, output: str) -> str:
-    lines = [story.headline, ""]
-    lines += [f"{label + ':':<11}{value}" for label, value in story.facts]
+def _text(story: _Story, public_url: str, buttons: Iterable[tuple[str, str]], output: str) -> str:
+    lines = [story.headline]
+    lines += ["", *(f"{label + ':':<11}{value}" for label, value in story.facts)] if story.facts else []
     lines += ["", *listing(story.lines, story.others, ROOM_OF_A_MAIL)] if story.lines else []
     lines += ["", story.closing] if story.closing else []
     lines += ["", "It said at last:", *(f"    {line}" for line in output.split("\n"))] if output else []
-    lines += ["", f"Acknowledge: {acknowledge}"] if acknowledge else []
+    lines += [part for words, link in buttons for part in ("", f"{words}: {link}")]
     lines += ["", f"-- \nUptime Monitor {public_url}".rstrip()]
     return "\n".join(lines) + "\n"

@@ -78,13 +78,7 @@ def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetim
         if "config" in changes:
             parsed = _parse(channel.kind, changes["config"])
             secret = _made_secret(parsed, changes["config"])
-            same = parsed.person() == load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext)).person()
-            channel.config_version += 1
-            _seal(channel, parsed)
-            if not same or channel.unverified_since:
-                _have_verified(channel, parsed, own_address, now)
-                question = _question(channel, now)
-            _project(channel)
+            question = _configure(channel, parsed, own_address, now)
         channel.save()
     _kick(question)
     return NewChannel(channel, secret)
@@ -173,7 +167,7 @@ def channel_verified(*, channel_id: UUID, config_version: int) -> None:
 
 
 def channel_unsubscribe(*, channel_id: UUID, config_version: int, now: datetime) -> bool:
-    """The recipient wants no more mail: disable the channel, and tell the others. False where there is nothing to do any more."""
+    """The recipient wants no more mail: disable the channel, and tell the others. False where no mail goes there any more anyway."""
     with transaction.atomic():
         channel = Channel.objects.select_for_update().filter(pk=channel_id, config_version=config_version).first()
         if channel is None or channel.disabled_at is not None:
@@ -203,6 +197,25 @@ def channel_test(*, channel: Channel, now: datetime) -> Alert:
     alert.save(force_insert=True)
     edge.task_queue().kick_alerts([alert.id])
     return alert
+
+
+def _configure(channel: Channel, parsed: ChannelConfig, own_address: str, now: datetime) -> Alert | None:
+    """Replace a configuration; the question to the person at its address, where there is one to ask.
+
+    What is entered once more as it is stays the version that it is, so the links in mail that was sent go on to end it. Where nobody has
+    answered yet, it is a new version all the same: that has another code.
+    """
+    known = load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext))
+    if parsed == known and channel.unverified_since is None:
+        return None
+    question = None
+    channel.config_version += 1
+    _seal(channel, parsed)
+    if parsed.person() != known.person() or channel.unverified_since:
+        _have_verified(channel, parsed, own_address, now)
+        question = _question(channel, now)
+    _project(channel)
+    return question
 
 
 def _have_verified(channel: Channel, parsed: ChannelConfig, own_address: str, now: datetime) -> None:
