@@ -287,20 +287,20 @@ def _group(group: GroupFacts) -> _Story:
         subject, headline = f"UP: {up} again", f"{up} is up again."
     else:
         subject, headline = f"UP: all {up} again", f"All {up} are up again."
-    facts = (("Since", moment(group.opened_at)), ("Until", moment(group.as_of)))
+    facts = (("Since", moment(group.opened_at)), ("As of" if group.down else "Until", moment(group.as_of)))
     closing = (
         "Changes from now on are told one by one." if group.final else "Told together, because they are many. News will follow."
     )
-    return _Story(subject, headline, facts, closing, tuple(map(_group_line, group.lines)), group.more)
+    return _Story(subject, headline, facts, closing, tuple(_group_line(line, group.as_of) for line in group.lines), group.more)
 
 
-def _group_line(line: GroupLine) -> str:
+def _group_line(line: GroupLine, as_of: datetime) -> str:
     if line.state == "flapping":
         return f"FLAPPING {line.name}"
     if line.state == "up":
         return f"UP {line.name}" + (f" - was down {duration(line.until - line.since)}" if line.since and line.until else "")
     why = f" - {reason_in_words(line.reason).rstrip('.')}" if line.reason else ""
-    return f"DOWN {line.name}{why}" + (f", since {line.since:%H:%M:%S}" if line.since else "")
+    return f"DOWN {line.name}{why}" + (f", since {_moment_seen_from(line.since, as_of)}" if line.since else "")
 
 
 def _monitors(count: int) -> str:
@@ -336,6 +336,11 @@ def reason_in_words(label: str) -> str:
 def moment(at: datetime) -> str:
     """A time as people read it, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _moment_seen_from(at: datetime, now: datetime) -> str:
+    """The same without its date, where that is today's: what was held for the night began yesterday."""
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else moment(at)
 
 
 def duration(span: timedelta) -> str:
