@@ -110,7 +110,7 @@ class Message:
         button = "".join(
             f'<p><a href="{escape(link)}">{words}</a></p>' for words, link in _buttons(self.acknowledge, self.confirm)
         )
-        style = "background:#f4f4f4;padding:8px"
+        style = "background:#f4f4f4;padding:8px;white-space:pre-wrap;overflow-wrap:anywhere"
         said = f'<p>It said at last:</p><pre style="{style}">{escape(self.output)}</pre>' if self.output else ""
         listed = f"<p>{'<br>'.join(map(escape, listing(self.lines, self.others, ROOM_OF_A_MAIL)))}</p>" if self.lines else ""
         table = f'<table style="border-collapse:collapse">{rows}</table>' if rows else ""
@@ -194,7 +194,7 @@ def _down(monitor: MonitorFacts, incident: IncidentFacts, text: str, still: str)
         headline = f"{monitor.name} has failed." if failed else f"{monitor.name} has not pinged in time."
     else:
         headline = f"{monitor.name} is down."
-    facts = (*_what_and_why(monitor, incident), ("Since", moment(incident.began_at)), ("Confirmed", _confirmed(incident)))
+    facts = (*_what_and_why(monitor, incident), ("Since", moment(incident.began_at)), *_confirmed(incident))
     return _Story(f"{still}DOWN: {monitor.name} - {reason_in_words(incident.reason).rstrip('.')}", headline, facts, text)
 
 
@@ -310,11 +310,14 @@ def _monitors(count: int) -> str:
 def _what_and_why(monitor: MonitorFacts, incident: IncidentFacts) -> tuple[tuple[str, str], ...]:
     why = reason_in_words(incident.reason)
     detail = one_line(incident.detail)
-    return ("What", monitor.target), ("Why", f"{why} ({detail})" if detail else why)
+    says_more = detail.rstrip(".").lower() not in {"", why.rstrip(".").lower()}
+    return ("What", monitor.target), ("Why", f"{why} ({detail})" if says_more else why)
 
 
-def _confirmed(incident: IncidentFacts) -> str:
-    return f"{moment(incident.opened_at)}, after {duration(incident.opened_at - incident.began_at)}"
+def _confirmed(incident: IncidentFacts) -> tuple[tuple[str, str], ...]:
+    """When it was sure, where that was later: one failure may be enough, and a job that says it failed is believed."""
+    after = incident.opened_at - incident.began_at
+    return (("Confirmed", f"{moment(incident.opened_at)}, after {duration(after)}"),) if after >= timedelta(seconds=1) else ()
 
 
 def verification_text(code: str, *, has_link: bool) -> str:

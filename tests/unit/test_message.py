@@ -244,6 +244,14 @@ def test_every_reason_of_an_outage_has_words() -> None:
     assert "Reason: something_newer." in compose(request("down", reason="something_newer")).text
 
 
+def test_nothing_is_said_twice() -> None:
+    failed = request("down", kind="heartbeat", reason="heartbeat_failed", detail="the job reported a failure")
+    assert failed.incident
+    told = compose(structs.replace(failed, incident=structs.replace(failed.incident, opened_at=failed.incident.began_at)))
+    assert dict(told.facts)["Why"] == "The job reported a failure."
+    assert "Confirmed" not in told.text
+
+
 def test_html_is_escaped() -> None:
     message = compose(request("down", name="<script>alert(1)</script>", detail='"><img src=x>'))
     assert "<script>" not in message.html
