@@ -15,7 +15,7 @@ STEP_KINDS: Final[tuple[str, ...]] = get_args(StepKind.__value__)
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """The incident itself. `cause` names the monitor whose outage explains it."""
+    """The incident itself. `cause` names the monitor whose outage explains it, `next_at` is when its route goes on, if it does."""
 
     id: UUID
     workspace_id: UUID
@@ -28,6 +28,7 @@ class Outage:
     acknowledged_at: datetime | None
     acknowledged_by: str
     cause: str | None
+    next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,10 @@ def _of_the_outage(outage: Outage) -> Iterator[Step]:
         yield Step(outage.acknowledged_at, "incident", outage.monitor, f"Acknowledged by {outage.acknowledged_by}.")
     if outage.resolved_at:
         yield Step(outage.resolved_at, "incident", outage.monitor, "Up again; the incident was resolved.")
+    elif outage.next_at and not outage.acknowledged_at:
+        yield Step(
+            outage.next_at, "alert", "next", "Its route goes on then: a later step is told, or a reminder goes to those who know."
+        )
 
 
 def _of_an_alert(alert: ToldAlert, known: Known) -> Iterator[Step]:
@@ -196,7 +201,7 @@ def _why_not(receiver: Receiver, alert: ToldAlert, decided_at: datetime) -> str:
     if receiver.unverified_since:
         return "Not told: nobody has answered from its address yet."
     if alert.chosen_by == Chosen.ROUTE:
-        return f"Not told by this message: the route “{alert.route_name}” has another place for it, or none."
+        return f"Not told by this message: it is in another step of the route “{alert.route_name}”, or in none."
     return "Not told: it was not chosen, or was disabled at that time."
 
 

@@ -13,6 +13,7 @@ import msgspec
 CHANNEL_TAG: Final = "channel"
 VERSION_TAG: Final = "config_version"
 WORDS_LIMIT: Final = 300
+COMPLAINED: Final = "the recipient complained about our mail"
 
 
 class Recipient(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,7 +77,7 @@ def unreachable(event: MailEvent) -> Unreachable | None:
 def _reason(event: MailEvent) -> str:
     if event.complaint:
         kind = event.complaint.complaint_feedback_type
-        return f"the recipient complained about our mail ({kind})" if kind else "the recipient complained about our mail"
+        return f"{COMPLAINED} ({kind})" if kind else COMPLAINED
     if event.bounce and event.bounce.bounce_type == "Permanent":
         said = next((one.diagnostic_code or one.status for one in event.bounce.bounced_recipients), event.bounce.bounce_sub_type)
         words = " ".join(said.split())

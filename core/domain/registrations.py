@@ -58,7 +58,7 @@ def _wanted_pause(retry_after: str, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(retry_after[:12]), ASK_EVERY.total_seconds()))
     try:
         at = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return USUAL_PAUSE
     return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
 

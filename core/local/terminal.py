@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from core.contracts.lines import one_line
 from core.local.home import Home
 from core.local.secrets import DEMO_EMAIL, BoxSecrets
 from core.local.settings import BoxSettings
@@ -134,16 +135,17 @@ def show_letters(letters: "Sequence[DeadLetter]") -> None:
     """One line for each, and the beginning of what it says."""
     for letter in letters:
         say(f"{letter.message_id}  sent {letter.sent_at:%Y-%m-%d %H:%M:%S} UTC, received {letter.received} times")
-        say(f"    {letter.body[:BODY_SHOWN]}")
+        say(f"    {one_line(letter.body[:BODY_SHOWN])}")
     say(f"{len(letters)} shown, none moved.")
 
 
 def show_history(history: "History") -> None:
-    """A line for each step: when, what, of what, and the sentence."""
-    say(f"incident {history.incident_id} of {history.monitor}")
-    subjects = max((len(step.subject) for step in history.steps), default=0)
-    for step in history.steps:
-        say(f"{step.at:%Y-%m-%d %H:%M:%S}  {step.what:<11}  {step.subject:<{min(subjects, SUBJECT_SHOWN)}}  {step.text}")
+    """A line for each step: when, what, of what, and the sentence. Names and errors are other people's: they stay within their line."""
+    say(f"incident {history.incident_id} of {one_line(history.monitor)}, times in UTC")
+    steps = [(step, one_line(step.subject)) for step in history.steps]
+    width = min(max((len(subject) for _, subject in steps), default=0), SUBJECT_SHOWN)
+    for step, subject in steps:
+        say(f"{step.at:%Y-%m-%d %H:%M:%S}  {step.what:<11}  {subject:<{width}}  {one_line(step.text)}")
 
 
 def show_step(at: datetime, since_outage_s: float | None, text: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lambdas.alert_dispatch.message import one_line
+from core.contracts.lines import one_line
 
 WORDS_LIMIT: Final = 120
 

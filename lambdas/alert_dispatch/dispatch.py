@@ -212,7 +212,9 @@ class Dispatcher:
 
     def _compose(self, data: AlertRequested, config: ChannelConfig, newer: Newer | None) -> Message:
         acknowledge = "" if newer else self._acknowledge_link(data)
-        return compose(self._complete(data, config), self.public_url, acknowledge, self._output(data), newer)
+        confirm = self._confirm_link(data, config)
+        complete = self._complete(data, has_link=bool(confirm))
+        return compose(complete, self.public_url, acknowledge, self._output(data), newer, confirm=confirm)
 
     def _acknowledge_link(self, data: AlertRequested) -> str:
         """Made for this message, because it names the channel; empty where there is nothing to acknowledge."""
@@ -227,13 +229,18 @@ class Dispatcher:
     def _replaced(self, data: AlertRequested) -> str:
         return self.posted.find(data.order_key, data.channel_id) if data.group and data.group.replaces else ""
 
-    def _complete(self, data: AlertRequested, config: ChannelConfig) -> AlertRequested:
-        """What must not travel in an event is put in here: the proof that somebody reads what is sent to an address."""
+    def _confirm_link(self, data: AlertRequested, config: ChannelConfig) -> str:
+        """Where the reader of a question agrees; empty where nothing is asked, and for telephones."""
+        if data.alert_type != "verification" or not isinstance(config, EmailConfig):
+            return ""
+        return self.vault.link("verify", self.public_url, data.channel_id, data.config_version)
+
+    def _complete(self, data: AlertRequested, *, has_link: bool) -> AlertRequested:
+        """What must not travel in an event is put in here: the code that proves that somebody reads what is sent to an address."""
         if data.alert_type != "verification":
             return data
         code = self.vault.code(data.channel_id, data.config_version)
-        link = self.vault.link("verify", self.public_url, data.channel_id, data.config_version)
-        return structs.replace(data, text=verification_text(code, link if isinstance(config, EmailConfig) else ""))
+        return structs.replace(data, text=verification_text(code, has_link=has_link))
 
 
 @contextmanager

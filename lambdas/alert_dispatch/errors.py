@@ -34,6 +34,14 @@ class Refused(Transient):
     """The target is at an address that must not be connected to. For a while that may be the name server's doing."""
 
 
+class Unforeseen(Transient):
+    """An error that nobody foresaw, ours or a library's. What it says stays in our log: it may hold anything, a secret as well."""
+
+    def __init__(self, error: Exception, attempt: int) -> None:
+        super().__init__(f"an error of ours that was not foreseen ({type(error).__name__}); the log of alert_dispatch has it")
+        self.attempt = attempt
+
+
 class Permanent(Exception):
     """No further try can succeed. `disable_channel`: the target is gone, so no other message can succeed either."""
 

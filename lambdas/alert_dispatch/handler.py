@@ -25,7 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from core.contracts.events import AlertRequested, Detail
 from lambdas.alert_dispatch import receipts
 from lambdas.alert_dispatch.config import Settings
-from lambdas.alert_dispatch.errors import Later, Transient, retry_delay_s
+from lambdas.alert_dispatch.errors import Later, Transient, Unforeseen, retry_delay_s
 from lambdas.alert_dispatch.receipts import NotPublished, Receipt
 from lambdas.alert_dispatch.wiring import Wiring, utc_now
 
@@ -88,12 +88,13 @@ def _handle(record: SQSRecord, lambda_context: LambdaContext) -> None:
         _again_in(record, waiting.delay_s)
         raise
     except Transient as error:
-        delay_s = retry_delay_s(error.attempt, error.retry_after_s)
-        _again_in(record, delay_s)
-        _report(request, receipts.failed(request, error, attempt=error.attempt, now=utc_now(), retry_in_s=delay_s))
+        _try_again(request, record, error)
         raise
     except OWN_TROUBLE:
         _again_in(record, retry_delay_s(receives))
+        raise
+    except Exception as unforeseen:
+        _try_again(request, record, Unforeseen(unforeseen, receives))
         raise
 
 
@@ -114,6 +115,13 @@ def _once(request: Detail[AlertRequested], receives: int, context: LambdaContext
         return Receipt.from_record(guarded(key=f"{request.data.delivery_id}#{request.data.generation}"))
     except IdempotencyAlreadyInProgressError as error:
         raise Later("another attempt at this delivery is running", IN_PROGRESS_DELAY_S) from error
+
+
+def _try_again(request: Detail[AlertRequested], record: SQSRecord, error: Transient) -> None:
+    """Let the message come back, and say so."""
+    delay_s = retry_delay_s(error.attempt, error.retry_after_s)
+    _again_in(record, delay_s)
+    _report(request, receipts.failed(request, error, attempt=error.attempt, now=utc_now(), retry_in_s=delay_s))
 
 
 def _report(request: Detail[AlertRequested], receipt: Receipt) -> None:

@@ -4,12 +4,14 @@ Everything that a user or a monitored target chose (names, URLs, error details) 
 header, and HTML is escaped.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 from typing import Final
 
 from core.contracts.events import AlertRequested, ExpiryFacts, GroupFacts, GroupLine, IncidentFacts, MonitorFacts
+from core.contracts.lines import one_line
 from lambdas.alert_dispatch.listing import listing
 from lambdas.alert_dispatch.places import Newer
 
@@ -68,7 +70,7 @@ HOW_IT_BEHAVES: Final = {
 
 ABOUT_CHANNELS: Final = {
     "channel_disabled": ("CHANNEL DISABLED: one of your channels gets no more alerts", "A channel was disabled."),
-    "verification": ("Confirm this address for Uptime Monitor", "Somebody wants alerts to be sent here."),
+    "verification": ("Confirm this address for Uptime Monitor", "Somebody wants alerts of Uptime Monitor to be sent to you."),
 }
 """Subject and headline of what is told about channels; its text says the rest."""
 
@@ -79,7 +81,8 @@ class Message:
 
     `subject`, `headline`, `closing` and the values of `facts` (label, value) are single lines of printable characters that may
     hold anything else, so each form escapes them. So are `lines`, of a message that tells of many things, of which it leaves out
-    `others`. `link` leads to the incident, `acknowledge` to the page where the reader takes it on; both are ours, and may be empty.
+    `others`. `link` leads to the incident, `acknowledge` to the page where the reader takes it on, `confirm` to the one where the reader
+    agrees to alerts; they are ours, and may be empty.
     `output` is what a job said when it failed: lines of printable text. `sender` is the URL of the installation that speaks.
     """
 
@@ -91,6 +94,7 @@ class Message:
     closing: str = ""
     link: str = ""
     acknowledge: str = ""
+    confirm: str = ""
     output: str = ""
     lines: tuple[str, ...] = ()
     others: int = 0
@@ -103,8 +107,10 @@ class Message:
             for label, value in self.facts
         )
         closing = f"<p>{escape(self.closing)}</p>" if self.closing else ""
-        button = f'<p><a href="{escape(self.acknowledge)}">Acknowledge</a></p>' if self.acknowledge else ""
-        style = "background:#f4f4f4;padding:8px"
+        button = "".join(
+            f'<p><a href="{escape(link)}">{words}</a></p>' for words, link in _buttons(self.acknowledge, self.confirm)
+        )
+        style = "background:#f4f4f4;padding:8px;white-space:pre-wrap;overflow-wrap:anywhere"
         said = f'<p>It said at last:</p><pre style="{style}">{escape(self.output)}</pre>' if self.output else ""
         listed = f"<p>{'<br>'.join(map(escape, listing(self.lines, self.others, ROOM_OF_A_MAIL)))}</p>" if self.lines else ""
         table = f'<table style="border-collapse:collapse">{rows}</table>' if rows else ""
@@ -134,23 +140,31 @@ def may_be_acknowledged(request: AlertRequested) -> bool:
 
 
 def compose(
-    request: AlertRequested, public_url: str = "", acknowledge: str = "", output: str = "", newer: Newer | None = None
+    request: AlertRequested,
+    public_url: str = "",
+    acknowledge: str = "",
+    output: str = "",
+    newer: Newer | None = None,
+    *,
+    confirm: str = "",
 ) -> Message:
     """The message of a request; about an outage that is over, if there is a `newer` one.
 
-    `public_url` says which installation speaks, `acknowledge` is a page of it, `output` the end of what the job said; each may be empty.
+    `public_url` says which installation speaks, `acknowledge` and `confirm` are pages of it, `output` is the end of what the job said; each
+    may be empty.
     """
     earlier = _earlier(request.monitor, request.incident, request.text, newer) if newer else None
     story = _printable(earlier or _story(request))
     return Message(
         subject=story.subject[:SUBJECT_LIMIT],
-        text=_text(story, public_url, acknowledge, output),
+        text=_text(story, public_url, _buttons(acknowledge, confirm), output),
         sender=public_url,
         headline=story.headline,
         facts=story.facts,
         closing=story.closing,
         link=f"{public_url}/api/v1/incidents/{request.incident.id}/" if public_url and request.incident else "",
         acknowledge=acknowledge,
+        confirm=confirm,
         output=output,
         lines=story.lines,
         others=story.others,
@@ -180,7 +194,7 @@ def _down(monitor: MonitorFacts, incident: IncidentFacts, text: str, still: str)
         headline = f"{monitor.name} has failed." if failed else f"{monitor.name} has not pinged in time."
     else:
         headline = f"{monitor.name} is down."
-    facts = (*_what_and_why(monitor, incident), ("Since", moment(incident.began_at)), ("Confirmed", _confirmed(incident)))
+    facts = (*_what_and_why(monitor, incident), ("Since", moment(incident.began_at)), *_confirmed(incident))
     return _Story(f"{still}DOWN: {monitor.name} - {reason_in_words(incident.reason).rstrip('.')}", headline, facts, text)
 
 
@@ -273,20 +287,20 @@ def _group(group: GroupFacts) -> _Story:
         subject, headline = f"UP: {up} again", f"{up} is up again."
     else:
         subject, headline = f"UP: all {up} again", f"All {up} are up again."
-    facts = (("Since", moment(group.opened_at)), ("Until", moment(group.as_of)))
+    facts = (("Since", moment(group.opened_at)), ("As of" if group.down else "Until", moment(group.as_of)))
     closing = (
         "Changes from now on are told one by one." if group.final else "Told together, because they are many. News will follow."
     )
-    return _Story(subject, headline, facts, closing, tuple(map(_group_line, group.lines)), group.more)
+    return _Story(subject, headline, facts, closing, tuple(_group_line(line, group.as_of) for line in group.lines), group.more)
 
 
-def _group_line(line: GroupLine) -> str:
+def _group_line(line: GroupLine, as_of: datetime) -> str:
     if line.state == "flapping":
         return f"FLAPPING {line.name}"
     if line.state == "up":
         return f"UP {line.name}" + (f" - was down {duration(line.until - line.since)}" if line.since and line.until else "")
     why = f" - {reason_in_words(line.reason).rstrip('.')}" if line.reason else ""
-    return f"DOWN {line.name}{why}" + (f", since {line.since:%H:%M:%S}" if line.since else "")
+    return f"DOWN {line.name}{why}" + (f", since {_moment_seen_from(line.since, as_of)}" if line.since else "")
 
 
 def _monitors(count: int) -> str:
@@ -296,17 +310,25 @@ def _monitors(count: int) -> str:
 def _what_and_why(monitor: MonitorFacts, incident: IncidentFacts) -> tuple[tuple[str, str], ...]:
     why = reason_in_words(incident.reason)
     detail = one_line(incident.detail)
-    return ("What", monitor.target), ("Why", f"{why} ({detail})" if detail else why)
+    says_more = detail.rstrip(".").lower() not in {"", why.rstrip(".").lower()}
+    return ("What", monitor.target), ("Why", f"{why} ({detail})" if says_more else why)
 
 
-def _confirmed(incident: IncidentFacts) -> str:
-    return f"{moment(incident.opened_at)}, after {duration(incident.opened_at - incident.began_at)}"
+def _confirmed(incident: IncidentFacts) -> tuple[tuple[str, str], ...]:
+    """When it was sure, where that was later: one failure may be enough, and a job that says it failed is believed."""
+    after = incident.opened_at - incident.began_at
+    return (("Confirmed", f"{moment(incident.opened_at)}, after {duration(after)}"),) if after >= timedelta(seconds=1) else ()
 
 
-def verification_text(code: str, link: str) -> str:
-    """How to agree to alerts; a telephone gets no `link`, which would not fit."""
-    how = f"open {link} or give them the code {code}" if link else f"give them the code {code}"
-    return f"If that was you, {how}. If not, do nothing: no alerts will come."
+def verification_text(code: str, *, has_link: bool) -> str:
+    """How to agree to alerts; a telephone gets no link, which would not fit."""
+    how = "follow the link below, or give the code" if has_link else "give the code"
+    return f"If you agree, {how} {code} to whoever asked you. If not, do nothing: no alerts will come."
+
+
+def _buttons(acknowledge: str, confirm: str) -> list[tuple[str, str]]:
+    """The words and the address of what a reader may do."""
+    return [(words, link) for words, link in (("Acknowledge", acknowledge), ("Confirm this address", confirm)) if link]
 
 
 def reason_in_words(label: str) -> str:
@@ -319,6 +341,11 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _moment_seen_from(at: datetime, now: datetime) -> str:
+    """The same without its date, where that is today's: what was held for the night began yesterday."""
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else moment(at)
+
+
 def duration(span: timedelta) -> str:
     """A length in its two largest units, e.g. `12 min 3 s`; never negative."""
     seconds = max(int(span.total_seconds()), 0)
@@ -326,12 +353,6 @@ def duration(span: timedelta) -> str:
     first = next((index for index, (_, count) in enumerate(units) if count), len(units) - 1)
     shown = [f"{count} {unit}" for unit, count in units[first : first + 2] if count]
     return " ".join(shown) or "0 s"
-
-
-def one_line(text: str) -> str:
-    """Untrusted text as one printable line."""
-    printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(printable.split())
 
 
 def _printable(story: _Story) -> _Story:
@@ -346,12 +367,12 @@ def _printable(story: _Story) -> _Story:
     )
 
 
-def _text(story: _Story, public_url: str, acknowledge: str, output: str) -> str:
-    lines = [story.headline, ""]
-    lines += [f"{label + ':':<11}{value}" for label, value in story.facts]
+def _text(story: _Story, public_url: str, buttons: Iterable[tuple[str, str]], output: str) -> str:
+    lines = [story.headline]
+    lines += ["", *(f"{label + ':':<11}{value}" for label, value in story.facts)] if story.facts else []
     lines += ["", *listing(story.lines, story.others, ROOM_OF_A_MAIL)] if story.lines else []
     lines += ["", story.closing] if story.closing else []
     lines += ["", "It said at last:", *(f"    {line}" for line in output.split("\n"))] if output else []
-    lines += ["", f"Acknowledge: {acknowledge}"] if acknowledge else []
+    lines += [part for words, link in buttons for part in ("", f"{words}: {link}")]
     lines += ["", f"-- \nUptime Monitor {public_url}".rstrip()]
     return "\n".join(lines) + "\n"

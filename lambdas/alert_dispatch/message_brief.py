@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from core.contracts.events import AlertRequested
-from lambdas.alert_dispatch.message import Message, one_line
+from core.contracts.lines import one_line
+from lambdas.alert_dispatch.message import Message
 
 SMS_LIMIT: Final = 306
 """Two parts of 153 characters of the GSM alphabet, or five of 67 where the text has others; SNS takes at most 1,600 characters."""
@@ -27,11 +28,11 @@ PLAIN: Final = {
 
 def sms(message: Message) -> str:
     """What fits into an SMS: the subject, what explains it, and a link, if there is room for all of it."""
-    text = message.subject
-    for more in (message.closing, message.acknowledge or message.link):
-        if more and len(text) + len(more) + 1 <= SMS_LIMIT:
-            text = f"{text}\n{more}"
-    return text.translate(PLAIN)[:SMS_LIMIT]
+    text, *more = (part.translate(PLAIN) for part in (message.subject, message.closing, message.acknowledge or message.link))
+    for part in more:
+        if part and len(text) + len(part) + 1 <= SMS_LIMIT:
+            text = f"{text}\n{part}"
+    return text[:SMS_LIMIT]
 
 
 def parameters(names: Sequence[str], request: AlertRequested, message: Message) -> list[str]:

@@ -354,6 +354,23 @@ def test_what_cannot_be_noted_of_a_target_changes_nothing_for_its_message(
     assert heard(hook) == ["alert.down"]
 
 
+def test_an_error_that_nobody_foresaw_is_told_and_tried_again(path: AlertPath, hook: WebhookEndpoint) -> None:
+    breaks, post = iter([True]), WebhookSender(poster())
+
+    def breaks_once(outgoing: Outgoing, config: WebhookConfig) -> None:
+        if next(breaks, False):
+            raise KeyError(config.secret)
+        post(outgoing, config)
+
+    path.edge.dispatcher = replace(path.edge.dispatcher, senders={WebhookConfig: breaks_once})
+    first_failure(path, waits("an error of ours that was not foreseen (KeyError); the log of alert_dispatch has it"))
+    path.wait(10 * SECOND)
+    assert path.dispatch() == 1
+    path.take_receipts()
+    assert path.deliveries() == [("down", "delivered", "")]
+    assert heard(hook) == ["alert.down"]
+
+
 def is_visible_within(dispatch: Dispatch, seconds: int) -> bool:
     """Whether the one message of the queue was given so little time that it comes back soon: what is left of it is asked of moto."""
     from moto.sqs.models import sqs_backends  # noqa: PLC0415  (half a second that only these tests need)

@@ -18,6 +18,7 @@ from core.domain.alert_facts import AlertFacts
 from core.domain.alert_policy import FLAP_CHANGES, STABLE
 from core.domain.transitions import MonitorRef
 from core.flows import acknowledgements, alerts, escalation
+from core.flows.histories import incident_history
 from tests.fakes import FakeBus
 from tests.integration.test_alert_flow import make_channel
 from tests.integration.test_routing import World
@@ -129,6 +130,16 @@ class TestChoice:
         desk.goes("down", shop, NOW)
         assert desk.told(NOW + SOON) == EVERYBODY
         assert desk.steps_left() == 0
+
+    def test_its_history_says_when_a_route_goes_on(self, desk: Desk, shop: MonitorRef) -> None:
+        desk.route((0, "chat"), (10, "pager"))
+        desk.goes("down", shop, NOW)
+        desk.told(NOW + SOON)
+        [(incident,)] = desk.connection.execute("SELECT id FROM incident").fetchall()
+        found = incident_history(desk.connection, incident)
+        desk.connection.commit()
+        assert found
+        assert (found.steps[-1].at, found.steps[-1].subject) == (NOW + SOON + timedelta(minutes=10), "next")
 
     def test_the_first_route_that_matches_decides_and_what_none_matches_goes_to_everybody(self, desk: Desk) -> None:
         db, web, other = desk.monitor("db", tags="{db}"), desk.monitor("web"), desk.monitor("other", tags="{none}")

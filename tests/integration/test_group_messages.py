@@ -16,7 +16,7 @@ from lambdas.alert_dispatch import limits
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Permanent
 from lambdas.alert_dispatch.listing import listing
-from lambdas.alert_dispatch.message import compose
+from lambdas.alert_dispatch.message import compose, moment
 from lambdas.alert_dispatch.message_brief import sms
 from tests.aws_stand_in import AwsStandIn
 from tests.chat_services import ChatService, Reply, chat_service, poster
@@ -77,9 +77,17 @@ def test_it_says_how_many_and_which(facts: GroupFacts, subject: str, headline: s
 
 def test_its_lines_say_why_and_since_when() -> None:
     message = compose(asked(group(line(1), line(2, "up"), line(3, "flapping"), more=812)).data)
-    assert "DOWN shop 1 - The connection was refused, since 12:00:00\n" in message.text
+    assert "DOWN shop 1 - The connection was refused, since 12:00:00 UTC\n" in message.text
     assert "UP shop 2 - was down 12 min\n" in message.text
     assert "FLAPPING shop 3\n… and 812 more\n" in message.text
+
+
+def test_it_says_as_of_when_and_of_which_day() -> None:
+    morning = structs.replace(group(line(1)), as_of=NOW + timedelta(hours=19))
+    told = compose(asked(morning).data)
+    assert told.facts[-1] == ("As of", moment(NOW + timedelta(hours=19)))
+    assert told.lines == ("DOWN shop 1 - The connection was refused, since " + moment(NOW),)
+    assert compose(asked(structs.replace(morning, down=0, up=1)).data).facts[-1][0] == "Until"
 
 
 def test_a_list_is_cut_between_lines_and_counts_the_rest() -> None:

@@ -78,16 +78,19 @@ def test_the_question_has_link_and_code_that_no_event_has(aws: AwsStandIn, monke
     [address] = re.findall(r"http://127\.0\.0\.1:8000/verify/(\S+)/", text)
     assert opened(cipher, "verify", address) == (channel, 1)
     assert opened(cipher, "unsubscribe", address) is None
+    page = mail.get_body(("html",))
+    assert page
+    assert f'<a href="http://127.0.0.1:8000/verify/{address}/">Confirm this address</a>' in page.get_content()
     assert mail["Subject"] == "Confirm this address for Uptime Monitor"
 
 
 def test_a_telephone_gets_a_code_that_fits() -> None:
-    message = outgoing("verification", monitor=None, incident=None, text=verification_text("12345678", ""))
+    message = outgoing("verification", monitor=None, incident=None, text=verification_text("12345678", has_link=False))
     assert sms(message.message) == (
         "Confirm this address for Uptime Monitor\n"
-        "If that was you, give them the code 12345678. If not, do nothing: no alerts will come."
+        "If you agree, give the code 12345678 to whoever asked you. If not, do nothing: no alerts will come."
     )
-    assert parameters(["subject", "details"], message.request.data, message.message)[1].startswith("If that was you, give them")
+    assert parameters(["subject", "details"], message.request.data, message.message)[1].startswith("If you agree, give the code")
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from core.contracts.events import MonitorFacts
 from lambdas.alert_dispatch.channels.sms import SnsSender
 from lambdas.alert_dispatch.channels.whatsapp import WhatsAppSender, template_message
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
+from lambdas.alert_dispatch.message import Message
 from lambdas.alert_dispatch.message_brief import sms
 from tests.services import PUBLIC_URL, Call, Reply, always, outgoing, poster, service
 
@@ -219,6 +220,13 @@ def test_an_sms_is_short_and_has_no_more_lines_than_it_should(name: str, text: s
     said = sms(outgoing(monitor=monitor, text=text).message)
     assert 0 < len(said) <= 306
     assert len(said.split("\n")) <= 3
+
+
+@pytest.mark.parametrize(("dots", "is_there"), [(60, True), (75, False)])
+def test_the_link_of_an_sms_is_there_as_a_whole_or_not_at_all(dots: int, is_there: bool) -> None:
+    link = f"https://monitor.example.com/acknowledge/{'A' * 70}/"
+    said = sms(Message(subject=f"DOWN: {'\N{HORIZONTAL ELLIPSIS}' * dots}", text="", acknowledge=link))
+    assert said == f"DOWN: {'...' * dots}" + (f"\n{link}" if is_there else "")
 
 
 def test_an_sms_says_why_it_is_late_where_there_is_room() -> None:

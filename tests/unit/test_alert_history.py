@@ -63,6 +63,14 @@ def test_an_outage_that_was_told() -> None:
     ]
 
 
+def test_a_route_that_goes_on_says_when() -> None:
+    lasting = replace(OUTAGE, next_at=NOW + 60 * SECOND)
+    last = history(replace(TOLD, outage=lasting)).steps[-1]
+    assert (last.at, last.what, last.subject) == (NOW + 60 * SECOND, "alert", "next")
+    for ended in ({"acknowledged_at": NOW + SECOND, "acknowledged_by": "Ada"}, {"resolved_at": NOW + SECOND}):
+        assert not any(step.subject == "next" for step in history(replace(TOLD, outage=replace(lasting, **ended))).steps)
+
+
 @pytest.mark.parametrize(
     ("alert", "says"),
     [
@@ -99,7 +107,7 @@ def test_a_channel_that_the_route_did_not_name_says_so() -> None:
     routed = replace(SENT, chosen_by="route", route_name="Nights")
     told = lines(replace(TOLD, alerts=[routed], messages=[], receivers=[OPS]))
     assert "alert down: Sent, by the route “Nights”." in told
-    assert "channel Ops (email): Not told by this message: the route “Nights” has another place for it, or none." in told
+    assert "channel Ops (email): Not told by this message: it is in another step of the route “Nights”, or in none." in told
 
 
 def test_what_is_stuck_shows_where() -> None:

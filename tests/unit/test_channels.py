@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import fields
 from standardwebhooks import Webhook
 
 from core.contracts.channels import registry, webhook
@@ -31,6 +32,49 @@ def test_a_webhook_without_a_secret_gets_one() -> None:
     assert len(webhook.signing_key(config.secret)) == 32
     assert registry.load_config("webhook", msgspec.to_builtins(config)) == config
     assert config.summary() == "https://hooks.example.com/…"
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "said"),
+    [
+        ("telegram", {"token": "x", "chat_id": -1001234567890}, "chat_id: must be a text"),
+        ("webhook", {"url": "https://a.example/", "method": "GET"}, "method: must be one of POST, PUT, PATCH"),
+        ("webhook", {"url": "https://a.example/", "headers": {"X-Level": 5}}, "headers: must be an object of texts"),
+        ("webhook", {"url": "https://a.example/", "template": ["x"]}, "template: must be an object"),
+        ("opsgenie", {"api_key": "x", "priority": "P0"}, "priority: must be one of P1, P2, P3, P4, P5"),
+        ("email", {"adress": "ops@example.com"}, "adress: is not known; there are address"),
+    ],
+)
+def test_a_value_of_another_form_is_told_what_it_must_be(kind: str, config: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadConfig) as raised:
+        registry.parse_config(kind, config)
+    assert str(raised.value) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [(kind, field.name, value) for kind, shape in registry.KINDS.items() for field in fields(shape) for value in (None, 5, [5])],
+)
+def test_no_field_takes_a_value_of_another_form(kind: str, name: str, value: Any) -> None:
+    needed = {field.name: "x" for field in fields(registry.KINDS[kind]) if field.required}
+    with pytest.raises(BadConfig, match="must be ") as raised:
+        registry.parse_config(kind, {**needed, name: value})
+    assert (raised.value.field, raised.value.code) == (name, "invalid")
+
+
+@pytest.mark.parametrize("tail", ["/?x=1", "/#x"])
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("opsgenie", {"api_key": "eb243592-faa2-4ba2-a551-1afdf565c889"}),
+        ("pagerduty", {"routing_key": "e93facc04764012d7bfb002500d5d1a6"}),
+        ("whatsapp", {"phone_number_id": "106540352242922", "token": "x" * 20, "to": "+4915123456789"}),
+    ],
+)
+def test_a_server_to_which_no_path_can_be_added_is_refused(kind: str, config: dict[str, Any], tail: str) -> None:
+    with pytest.raises(BadConfig) as raised:
+        registry.parse_config(kind, {**config, "api": f"http://127.0.0.1:1{tail}"}, private_targets=True)
+    assert raised.value.field == "api"
 
 
 def test_an_email_address_is_kept_without_blanks() -> None:
@@ -134,6 +178,7 @@ def test_retry_after_is_honoured_within_an_hour() -> None:
     assert seconds_of("Mon, 23 Nov 2026 11:00:00 GMT", NOW) == 0
     assert seconds_of("soon", NOW) is None
     assert seconds_of("", NOW) is None
+    assert seconds_of("1 Jan 99999999999999999999 00:00:00 GMT", NOW) is None
     assert [retry_delay_s(attempt) for attempt in (1, 2, 3, 7, 8, 60)] == [10, 20, 40, 640, 900, 900]
     assert retry_delay_s(1, 120) == 120
     assert retry_delay_s(1, 10**8) == 3600

@@ -113,7 +113,7 @@ def test_telegram_finds_entities_in_nothing_that_others_chose(alert_type: str, n
     assert chat_rules.telegram({"chat_id": "1", "text": sent, "parse_mode": "HTML"}) == ""
     read = chat_rules.TelegramHtml(sent)
     assert set(read.links) <= {LINK}
-    ours = {"What", "Why", "Since", "Until", "For", "Confirmed", "Handled", "Incident", look(alert_type).emoji}
+    ours = {"What", "Why", "Since", "Until", "As", "of", "For", "Confirmed", "Handled", "Incident", look(alert_type).emoji}
     assert set(read.loose.split()) <= ours
 
 

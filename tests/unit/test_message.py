@@ -22,6 +22,7 @@ from core.contracts.events import (
     MonitorFacts,
     MonitorKind,
 )
+from core.contracts.lines import one_line
 from core.domain.outcomes import Reason
 from lambdas.alert_dispatch.message import REASONS, compose, duration, may_be_acknowledged, moment
 from lambdas.alert_dispatch.places import Newer
@@ -243,6 +244,14 @@ def test_every_reason_of_an_outage_has_words() -> None:
     assert "Reason: something_newer." in compose(request("down", reason="something_newer")).text
 
 
+def test_nothing_is_said_twice() -> None:
+    failed = request("down", kind="heartbeat", reason="heartbeat_failed", detail="the job reported a failure")
+    assert failed.incident
+    told = compose(structs.replace(failed, incident=structs.replace(failed.incident, opened_at=failed.incident.began_at)))
+    assert dict(told.facts)["Why"] == "The job reported a failure."
+    assert "Confirmed" not in told.text
+
+
 def test_html_is_escaped() -> None:
     message = compose(request("down", name="<script>alert(1)</script>", detail='"><img src=x>'))
     assert "<script>" not in message.html
@@ -253,7 +262,7 @@ def test_html_is_escaped() -> None:
 @given(st.text(), st.text())
 def test_no_name_or_detail_breaks_out_of_its_line(name: str, detail: str) -> None:
     message = compose(request("down", name=name, detail=detail))
-    assert message.subject.isprintable()
+    assert one_line(message.subject) == message.subject
     assert len(message.subject) <= 200
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = message.subject

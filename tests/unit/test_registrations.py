@@ -102,6 +102,7 @@ def test_a_domain_is_asked_about_once_a_day_and_sooner_after_a_failure(failures:
         (format_datetime(NOW + timedelta(hours=3), usegmt=True), timedelta(hours=3)),
         (format_datetime(NOW - DAY, usegmt=True), timedelta(minutes=1)),
         ("soon", timedelta(hours=1)),
+        ("1 Jan 99999999999999999999 00:00:00 GMT", timedelta(hours=1)),
         ("٣", timedelta(hours=1)),
         (None, timedelta(hours=1)),
     ],

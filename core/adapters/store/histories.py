@@ -9,11 +9,12 @@ from core.domain.outcomes import Reason
 
 OUTAGE: Final = """
     SELECT i.id, i.workspace_id, m.name, i.reason, i.detail, i.began_at, i.opened_at, i.resolved_at, i.acknowledged_at,
-           i.acknowledged_by, p.name
+           i.acknowledged_by, p.name, s.due_at
     FROM incident i
     JOIN monitor m ON m.id = i.monitor_id
     LEFT JOIN incident c ON c.id = i.caused_by_id
     LEFT JOIN monitor p ON p.id = c.monitor_id
+    LEFT JOIN alert_step s ON s.incident_id = i.id
     WHERE i.id = %(incident_id)s
 """
 

@@ -21,8 +21,9 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     if link is None or channel is None:
         return not_ours()
     if request.method == "POST":
-        services.channel_unsubscribe(channel_id=link[0], config_version=link[1], now=timezone.now())
-        return page("No more mail is sent to you by this channel. Whoever looks after it has been told.")
+        ended = services.channel_unsubscribe(channel_id=link[0], config_version=link[1], now=timezone.now())
+        told = " Whoever looks after it has been told." if ended else ""
+        return page(f"No more mail is sent to you by this channel.{told}")
     return page(f"Stop the mail of the channel “{channel.name}”?", "Stop these mails")
 
 

@@ -42,7 +42,7 @@ class ConfigField(serializers.DictField):
     """Settings by kind, such as `{"address": …}` for email or `{"url": …}` for slack; the reference of channels lists them."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(child=ConfigValue(), allow_empty=False, write_only=True, **kwargs)
+        super().__init__(child=ConfigValue(), write_only=True, **kwargs)
 
 
 class ChannelUpdate(Strict):

@@ -25,10 +25,13 @@ from core.contracts.channels.webhook import WebhookConfig, new_webhook_secret
 from core.contracts.events import AlertType
 from core.domain.alert_facts import AlertFacts
 from core.domain.delivery import disabled_text
+from core.domain.mail_feedback import COMPLAINED
 
 ASK_AGAIN = timedelta(minutes=1)
 MOST_ATTEMPTS = 10
 UNSUBSCRIBED = "the recipient wants no more mail"
+LEFT = (UNSUBSCRIBED, COMPLAINED)
+"""How the reasons begin for which a channel was disabled by the person at its address."""
 TEST_TEXT = "This is a test of the channel “{name}”. If you can read it, alerts will reach you here."
 
 
@@ -62,6 +65,8 @@ def channel_create(*, workspace: Workspace, name: str, kind: str, config: Mappin
 def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetime) -> NewChannel:
     """Change a channel. `config` replaces the whole configuration; a new one enables a channel that was disabled for its old one.
 
+    A person who had left is asked anew before anything is sent there.
+
     Raises:
         FieldError: the configuration does not fit the kind.
         Problem: the edge cannot be reached; nothing was changed.
@@ -70,17 +75,15 @@ def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetim
     with transaction.atomic():
         channel = Channel.objects.select_for_update().get(pk=channel_id)
         channel.name = changes.get("name", channel.name)
+        had_left = channel.disabled_reason.startswith(LEFT)
         _enable(channel, changes, now)
+        ask = had_left and channel.disabled_at is None
         if "config" in changes:
             parsed = _parse(channel.kind, changes["config"])
             secret = _made_secret(parsed, changes["config"])
-            same = parsed.person() == load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext)).person()
-            channel.config_version += 1
-            _seal(channel, parsed)
-            if not same or channel.unverified_since:
-                _have_verified(channel, parsed, now)
-                question = _question(channel, now)
-            _project(channel)
+            question = _configure(channel, parsed, now, ask=ask)
+        elif ask:
+            question = _configure(channel, _opened(channel), now, ask=True)
         channel.save()
     _kick(question)
     return NewChannel(channel, secret)
@@ -169,7 +172,7 @@ def channel_verified(*, channel_id: UUID, config_version: int) -> None:
 
 
 def channel_unsubscribe(*, channel_id: UUID, config_version: int, now: datetime) -> bool:
-    """The recipient wants no more mail: disable the channel, and tell the others. False where there is nothing to do any more."""
+    """The recipient wants no more mail: disable the channel, and tell the others. False where no mail goes there any more anyway."""
     with transaction.atomic():
         channel = Channel.objects.select_for_update().filter(pk=channel_id, config_version=config_version).first()
         if channel is None or channel.disabled_at is not None:
@@ -199,6 +202,26 @@ def channel_test(*, channel: Channel, now: datetime) -> Alert:
     alert.save(force_insert=True)
     edge.task_queue().kick_alerts([alert.id])
     return alert
+
+
+def _configure(channel: Channel, parsed: ChannelConfig, now: datetime, *, ask: bool) -> Alert | None:
+    """Replace a configuration; the question to the person at its address, where there is one to ask. `ask`: also if they agreed before.
+
+    What is entered once more as it is stays the version that it is, so the links in mail that was sent go on to end it. Where somebody has
+    to answer, it is a new version all the same: that has another code.
+    """
+    known = _opened(channel)
+    ask = ask or channel.unverified_since is not None
+    if parsed == known and not ask:
+        return None
+    question = None
+    channel.config_version += 1
+    _seal(channel, parsed)
+    if parsed.person() != known.person() or ask:
+        _have_verified(channel, parsed, now)
+        question = _question(channel, now)
+    _project(channel)
+    return question
 
 
 def _have_verified(channel: Channel, parsed: ChannelConfig, now: datetime) -> None:
@@ -239,8 +262,12 @@ def _parse(kind: str, config: Mapping[str, Any]) -> ChannelConfig:
         raise FieldError(field, bad.code, bad.message) from bad
 
 
+def _opened(channel: Channel) -> ChannelConfig:
+    return load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext))
+
+
 def _signing(channel: Channel) -> WebhookConfig:
-    config = load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext))
+    config = _opened(channel)
     if not isinstance(config, WebhookConfig):
         raise Problem(problem_types.CONFLICT, "Only webhooks are signed.")
     return config

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self, get_args, get_origin
 
 import msgspec
 
 _PATH: Final = re.compile(r" - at `(?:key in )?\$\.?([^`.\[]*)[^`]*`$")
 """Where in the document msgspec found a value of the wrong type."""
+
+_FORMS: Final[dict[Any, str]] = {str: "a text", dict: "an object", tuple: "a list"}
 
 
 class BadConfig(ValueError):
@@ -46,16 +48,25 @@ def convert[C: ChannelConfig](shape: type[C], config: Mapping[str, Any]) -> C:
     Raises:
         BadConfig: a field is missing, not known, or of another type.
     """
-    fields = {field.name: field.required for field in msgspec.structs.fields(shape)}
+    fields = {field.name: field for field in msgspec.structs.fields(shape)}
     for name in config:
         if name not in fields:
-            raise BadConfig(str(name), "unknown_field", "is not known")
-    for name, required in fields.items():
-        if required and name not in config:
+            raise BadConfig(str(name), "unknown_field", f"is not known; there are {', '.join(fields)}")
+    for name, field in fields.items():
+        if field.required and name not in config:
             raise BadConfig(name, "required", "is required")
     try:
         return msgspec.convert(dict(config), shape)
     except msgspec.ValidationError as error:
         where = _PATH.search(str(error))
-        said = _PATH.sub("", str(error))
-        raise BadConfig(where[1] if where else "", "invalid", said[:1].lower() + said[1:]) from None
+        name = where[1] if where else ""
+        raise BadConfig(name, "invalid", f"must be {_form(fields[name].type)}" if name in fields else str(error)) from None
+
+
+def _form(kind: Any) -> str:
+    """What a value of a type is, in words."""
+    origin, inner = get_origin(kind) or kind, get_args(kind)
+    if origin is Literal:
+        return f"one of {', '.join(inner)}"
+    each = f", each of it {_form(inner[0])}" if origin is tuple else " of texts" if inner == (str, str) else ""
+    return f"{_FORMS[origin]}{each}"

@@ -8,7 +8,7 @@ import re
 from typing import Final, Literal
 
 from core.contracts.channels.config import BadConfig, ChannelConfig
-from core.contracts.channels.urls import check_service_url
+from core.contracts.channels.urls import check_base_url, check_service_url
 
 OPSGENIE_APIS: Final = {
     "us": "https://api.opsgenie.com",
@@ -36,6 +36,7 @@ class OpsgenieConfig(ChannelConfig, frozen=True, kw_only=True):
             )
         if self.api:
             check_service_url(self.api, API_HOSTS, service="Opsgenie", private_targets=private_targets, field="api")
+            check_base_url(self.api, field="api")
         return self
 
     def summary(self) -> str:

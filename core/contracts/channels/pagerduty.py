@@ -7,7 +7,7 @@ import re
 from typing import Final, Literal
 
 from core.contracts.channels.config import BadConfig, ChannelConfig
-from core.contracts.channels.urls import check_service_url
+from core.contracts.channels.urls import check_base_url, check_service_url
 
 PAGERDUTY_APIS: Final = {"us": "https://events.pagerduty.com", "eu": "https://events.eu.pagerduty.com"}
 API_HOSTS: Final = (".pagerduty.com",)
@@ -29,6 +29,7 @@ class PagerDutyConfig(ChannelConfig, frozen=True, kw_only=True):
             raise BadConfig("routing_key", "invalid", "must be an integration key of Events API v2: 32 letters and digits")
         if self.api:
             check_service_url(self.api, API_HOSTS, service="PagerDuty", private_targets=private_targets, field="api")
+            check_base_url(self.api, field="api")
         return self
 
     def summary(self) -> str:

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from core.contracts.channels.config import BadConfig, ChannelConfig
 from core.contracts.channels.phones import checked_number, hidden_number
-from core.contracts.channels.urls import check_service_url
+from core.contracts.channels.urls import check_base_url, check_service_url
 
 WHATSAPP_API: Final = "https://graph.facebook.com"
 API_HOSTS: Final = ("graph.facebook.com",)
@@ -70,6 +70,7 @@ class WhatsAppConfig(ChannelConfig, frozen=True, kw_only=True):
             raise BadConfig("parameters", "too_many", f"must be at most {MOST_PARAMETERS}")
         if self.api:
             check_service_url(self.api, API_HOSTS, service="Meta's Graph API", private_targets=private_targets, field="api")
+            check_base_url(self.api, field="api")
         return structs.replace(self, to=checked_number(self.to, "to"))
 
     def person(self) -> str:

@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from core.contracts.channels.apprise import SERVICES, AppriseConfig
+from core.contracts.lines import one_line
 from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Transient
-from lambdas.alert_dispatch.message import one_line
 
 START_S: Final = 5.0
 """What the process may need to load the library where there is little CPU."""

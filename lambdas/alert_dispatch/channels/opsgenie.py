@@ -9,9 +9,10 @@ from uuid import UUID
 import msgspec
 
 from core.contracts.channels.opsgenie import OpsgenieConfig
+from core.contracts.lines import one_line
 from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
-from lambdas.alert_dispatch.message import Message, one_line
+from lambdas.alert_dispatch.message import Message
 from lambdas.alert_dispatch.paging import CLOSING, OUTAGES, SOURCE, judge_call, where
 from lambdas.alert_dispatch.posting import Answer, Poster
 

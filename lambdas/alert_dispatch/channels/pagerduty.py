@@ -10,9 +10,10 @@ import msgspec
 
 from core.contracts.channels.pagerduty import PagerDutyConfig
 from core.contracts.events import AlertType
+from core.contracts.lines import one_line
 from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
-from lambdas.alert_dispatch.message import Message, one_line
+from lambdas.alert_dispatch.message import Message
 from lambdas.alert_dispatch.paging import ACKNOWLEDGING, CLOSING, OUTAGES, SOURCE, judge_call, where
 from lambdas.alert_dispatch.posting import Answer, Poster
 

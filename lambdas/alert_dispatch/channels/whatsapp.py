@@ -9,10 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from core.contracts.channels.whatsapp import WhatsAppConfig
+from core.contracts.lines import one_line
 from lambdas.alert_dispatch.answers import json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
-from lambdas.alert_dispatch.message import one_line
 from lambdas.alert_dispatch.message_brief import parameters
 from lambdas.alert_dispatch.paging import judge_call
 from lambdas.alert_dispatch.posting import Answer, Poster, seconds_of, taken

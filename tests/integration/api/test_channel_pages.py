@@ -41,14 +41,28 @@ def test_a_get_asks_and_a_post_does_it(alice: Caller, outside: Edge) -> None:
 def test_a_link_for_an_old_address_changes_nothing(alice: Caller, outside: Edge) -> None:
     made = create(alice, "email")
     alice.client.patch(f"/api/v1/channels/{made['id']}/", {"config": {"address": "new@example.com"}}, format="json")
-    assert Client().post(link(made["id"])).status_code == 200
+    page = Client().post(link(made["id"]))
+    assert page.status_code == 200
+    assert "has been told" not in page.content.decode()
     assert Channel.objects.get().disabled_at is None
+
+
+def test_a_link_goes_on_to_work_where_its_address_is_entered_once_more(alice: Caller, outside: Edge) -> None:
+    made = create(alice, "email", address=alice.user.email)
+    address = f"/api/v1/channels/{made['id']}/"
+    again = alice.client.patch(address, {"config": {"address": f" {alice.user.email}"}}, format="json").json()
+    assert (again["config_version"], again["enabled"]) == (1, True)
+    assert "has been told" in Client().post(link(made["id"])).content.decode()
+    assert Channel.objects.get().disabled_at is not None
 
 
 @pytest.mark.parametrize("token", ["nonsense", "gAAAAABnonsense", "ü"])
 def test_a_link_that_is_not_ours(alice: Caller, outside: Edge, token: str) -> None:
     assert Client().post(f"/unsubscribe/{token}/").status_code == 404
-    assert Client().get(link(str(uuid4()))).status_code == 404
+    page = Client().get(link(str(uuid4())))
+    assert page.status_code == 404
+    assert page["Content-Type"].startswith("text/html")
+    assert "This link is not one of ours" in page.content.decode()
 
 
 def test_a_sealed_configuration_is_no_link(alice: Caller, outside: Edge) -> None:

@@ -77,7 +77,7 @@ def test_secrets_of_chat_services_are_in_the_vault_alone(alice: Caller, outside:
     ("change", "field"),
     [
         ({"kind": "pigeon"}, "kind"),
-        ({"config": {}}, "config"),
+        ({"config": {}}, "config.url"),
         ({"config": "x"}, "config"),
         ({"config": {"url": "http://169.254.169.254/"}}, "config.url"),
         ({"config": {"url": "http://127.0.0.1:9001/"}}, "config.url"),

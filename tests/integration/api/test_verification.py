@@ -102,6 +102,28 @@ def test_the_same_address_is_not_asked_twice(alice: Caller, outside: Edge) -> No
     assert Alert.objects.filter(alert_type="verification").count() == 1
 
 
+@pytest.mark.parametrize("reason", ["the recipient wants no more mail", "the recipient complained about our mail (abuse)"])
+@pytest.mark.parametrize("change", [{"enabled": True}, {"config": {"address": "somebody@example.com"}}])
+def test_who_had_left_is_asked_before_mail_comes_again(alice: Caller, outside: Edge, reason: str, change: dict[str, Any]) -> None:
+    made = create(alice, "email", address="somebody@example.com")
+    verify(alice, made, the_code(made))
+    Channel.objects.update(disabled_at=Channel.objects.get().created_at, disabled_reason=reason)
+    again = alice.client.patch(f"/api/v1/channels/{made['id']}/", change, format="json").json()
+    assert (again["enabled"], again["verified"], again["config_version"]) == (True, False, 2)
+    assert Alert.objects.filter(alert_type="verification").count() == 2
+    assert fields(verify(alice, made, the_code(made, 1))) == {"code": "invalid"}, "that is known by now"
+    assert verify(alice, made, the_code(made, 2)).json()["verified"] is True
+
+
+@pytest.mark.parametrize("reason", ["disabled by hand", "the mail server refused the recipient: 550 5.1.1 unknown"])
+def test_who_had_not_left_is_not_asked_again(alice: Caller, outside: Edge, reason: str) -> None:
+    made = create(alice, "email", address="somebody@example.com")
+    verify(alice, made, the_code(made))
+    Channel.objects.update(disabled_at=Channel.objects.get().created_at, disabled_reason=reason)
+    again = alice.client.patch(f"/api/v1/channels/{made['id']}/", {"enabled": True}, format="json").json()
+    assert (again["enabled"], again["verified"], again["config_version"]) == (True, True, 1)
+
+
 def test_guessing_ends_after_ten_codes(alice: Caller, outside: Edge) -> None:
     made = create(alice, "sms", to="+4915123456789")
     wrong = "00000000" if the_code(made) != "00000000" else "00000001"
