@@ -26,6 +26,6 @@ def words(said: object) -> str:
 
 def whole_seconds(number: object) -> str:
     """Seconds that a service asks to wait, as a Retry-After header has them; empty where it is no usable number."""
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number) or number < 0:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < math.inf:
         return ""
     return str(math.ceil(number))

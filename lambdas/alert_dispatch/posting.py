@@ -181,6 +181,6 @@ def seconds_of(retry_after: str, now: datetime) -> int | None:
         return int(retry_after.strip()[:9])
     try:
         at = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(int((at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()), 0)

@@ -134,6 +134,8 @@ def test_retry_after_is_honoured_within_an_hour() -> None:
     assert seconds_of("Mon, 23 Nov 2026 11:00:00 GMT", NOW) == 0
     assert seconds_of("soon", NOW) is None
     assert seconds_of("", NOW) is None
+    assert seconds_of(f"Mon, 23 Nov {10**20} 12:02:00 GMT", NOW) is None
+    assert seconds_of(f"Mon, 23 Nov 2026 12:02:00 +{10**20}", NOW) is None
     assert [retry_delay_s(attempt) for attempt in (1, 2, 3, 7, 8, 60)] == [10, 20, 40, 640, 900, 900]
     assert retry_delay_s(1, 120) == 120
     assert retry_delay_s(1, 10**8) == 3600
