@@ -14,6 +14,9 @@ CHANNEL_TAG: Final = "channel"
 VERSION_TAG: Final = "config_version"
 WORDS_LIMIT: Final = 300
 
+UNSUBSCRIBED: Final = "the recipient wants no more mail"
+COMPLAINED: Final = "the recipient complained about our mail"
+
 
 class Recipient(msgspec.Struct, frozen=True, rename="camel"):
     """A recipient whose mail came back. `diagnostic_code` is what the mail server said."""
@@ -73,10 +76,15 @@ def unreachable(event: MailEvent) -> Unreachable | None:
     return Unreachable(channel, version, reason) if reason else None
 
 
+def recipient_left(disabled_reason: str) -> bool:
+    """Whether a channel was disabled because its recipient wants no more: whoever enables it again has to ask them first."""
+    return disabled_reason.startswith((UNSUBSCRIBED, COMPLAINED))
+
+
 def _reason(event: MailEvent) -> str:
     if event.complaint:
         kind = event.complaint.complaint_feedback_type
-        return f"the recipient complained about our mail ({kind})" if kind else "the recipient complained about our mail"
+        return f"{COMPLAINED} ({kind})" if kind else COMPLAINED
     if event.bounce and event.bounce.bounce_type == "Permanent":
         said = next((one.diagnostic_code or one.status for one in event.bounce.bounced_recipients), event.bounce.bounce_sub_type)
         words = " ".join(said.split())

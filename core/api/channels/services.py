@@ -25,10 +25,10 @@ from core.contracts.channels.webhook import WebhookConfig, new_webhook_secret
 from core.contracts.events import AlertType
 from core.domain.alert_facts import AlertFacts
 from core.domain.delivery import disabled_text
+from core.domain.mail_feedback import UNSUBSCRIBED, recipient_left
 
 ASK_AGAIN = timedelta(minutes=1)
 MOST_ATTEMPTS = 10
-UNSUBSCRIBED = "the recipient wants no more mail"
 TEST_TEXT = "This is a test of the channel “{name}”. If you can read it, alerts will reach you here."
 
 
@@ -66,6 +66,8 @@ def channel_create(
 def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetime, own_address: str = "") -> NewChannel:
     """Change a channel. `config` replaces the whole configuration; a new one enables a channel that was disabled for its old one.
 
+    Whoever has another address now, or wanted no more of this, is asked.
+
     Raises:
         FieldError: the configuration does not fit the kind.
         Problem: the edge cannot be reached; nothing was changed.
@@ -74,16 +76,19 @@ def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetim
     with transaction.atomic():
         channel = Channel.objects.select_for_update().get(pk=channel_id)
         channel.name = changes.get("name", channel.name)
+        had_left = recipient_left(channel.disabled_reason)
         _enable(channel, changes, now)
+        asks = had_left and channel.disabled_at is None
         if "config" in changes:
-            parsed = _parse(channel.kind, changes["config"])
+            parsed, before = _parse(channel.kind, changes["config"]), _stored(channel)
             secret = _made_secret(parsed, changes["config"])
-            same = parsed.person() == load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext)).person()
+            asks = asks or parsed.person() != before.person() or channel.unverified_since is not None
             channel.config_version += 1
             _seal(channel, parsed)
-            if not same or channel.unverified_since:
-                _have_verified(channel, parsed, own_address, now)
-                question = _question(channel, now)
+        if asks:
+            _have_verified(channel, _stored(channel), own_address, now)
+            question = _question(channel, now)
+        if "config" in changes:
             _project(channel)
         channel.save()
     _kick(question)
@@ -245,8 +250,12 @@ def _parse(kind: str, config: Mapping[str, Any]) -> ChannelConfig:
         raise FieldError(field, bad.code, bad.message) from bad
 
 
+def _stored(channel: Channel) -> ChannelConfig:
+    return load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext))
+
+
 def _signing(channel: Channel) -> WebhookConfig:
-    config = load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext))
+    config = _stored(channel)
     if not isinstance(config, WebhookConfig):
         raise Problem(problem_types.CONFLICT, "Only webhooks are signed.")
     return config

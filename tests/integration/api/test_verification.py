@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.db.models import F
 from django.test import Client
+from django.utils import timezone
 
 from core.api import edge
 from core.api.channels.models import Channel
@@ -77,6 +78,30 @@ def test_a_link_agrees_by_post_only_and_only_for_its_version(alice: Caller, outs
     assert Channel.objects.get().unverified_since is not None
     assert fields(verify(alice, made, the_code(made, 1))) == {"code": "invalid"}
     assert verify(alice, made, the_code(made, 2)).status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"enabled": True}, {"config": {"address": "somebody@example.com"}}])
+@pytest.mark.parametrize("reason", ["the recipient wants no more mail", "the recipient complained about our mail (abuse)"])
+def test_whoever_has_left_is_asked_before_they_are_written_to_again(
+    alice: Caller, outside: Edge, change: dict[str, Any], reason: str
+) -> None:
+    made = create(alice, "email", address="somebody@example.com")
+    verify(alice, made, the_code(made))
+    Channel.objects.update(disabled_at=timezone.now(), disabled_reason=reason)
+    address = f"/api/v1/channels/{made['id']}/"
+    renamed = alice.client.patch(address, {"name": "Night"}, format="json").json()
+    assert (renamed["enabled"], renamed["verified"]) == (False, True)
+    enabled = alice.client.patch(address, change, format="json").json()
+    assert (enabled["enabled"], enabled["verified"]) == (True, False)
+    assert Alert.objects.filter(alert_type="verification").count() == 2
+
+
+def test_a_channel_that_was_disabled_otherwise_is_enabled_without_a_question(alice: Caller, outside: Edge) -> None:
+    made = create(alice, "email", address="somebody@example.com")
+    verify(alice, made, the_code(made))
+    address = f"/api/v1/channels/{made['id']}/"
+    alice.client.patch(address, {"enabled": False}, format="json")
+    assert alice.client.patch(address, {"enabled": True}, format="json").json()["verified"] is True
 
 
 def test_the_same_address_is_not_asked_twice(alice: Caller, outside: Edge) -> None:
