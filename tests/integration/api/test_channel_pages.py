@@ -41,8 +41,20 @@ def test_a_get_asks_and_a_post_does_it(alice: Caller, outside: Edge) -> None:
 def test_a_link_for_an_old_address_changes_nothing(alice: Caller, outside: Edge) -> None:
     made = create(alice, "email")
     alice.client.patch(f"/api/v1/channels/{made['id']}/", {"config": {"address": "new@example.com"}}, format="json")
-    assert Client().post(link(made["id"])).status_code == 200
+    page = Client().post(link(made["id"]))
+    assert page.status_code == 200
+    assert "older mail" in page.content.decode()
     assert Channel.objects.get().disabled_at is None
+
+
+def test_an_old_link_says_that_it_ends_nothing_where_the_address_is_the_same(alice: Caller, outside: Edge) -> None:
+    made = create(alice, "email")
+    alice.client.patch(f"/api/v1/channels/{made['id']}/", {"config": {"address": "ops@example.com"}}, format="json")
+    for page in (Client().get(link(made["id"])), Client().post(link(made["id"]))):
+        assert "older mail" in page.content.decode()
+        assert "No more mail" not in page.content.decode()
+    Client().post(link(made["id"], 2))
+    assert Channel.objects.get().disabled_at is not None
 
 
 @pytest.mark.parametrize("token", ["nonsense", "gAAAAABnonsense", "ü"])
