@@ -18,6 +18,7 @@ from core.api.accounts.models import Workspace
 from core.api.channels.models import Channel
 from core.api.incidents.models import Alert
 from core.api.problems import FieldError, Problem
+from core.api.throttling import hold_back
 from core.contracts.channel_links import is_code
 from core.contracts.channels.config import BadConfig, ChannelConfig
 from core.contracts.channels.registry import load_config, parse_config
@@ -28,6 +29,7 @@ from core.domain.delivery import disabled_text
 from core.domain.mail_feedback import UNSUBSCRIBED, recipient_left
 
 ASK_AGAIN = timedelta(minutes=1)
+HOUR_S = 3600
 MOST_ATTEMPTS = 10
 TEST_TEXT = "This is a test of the channel “{name}”. If you can read it, alerts will reach you here."
 
@@ -219,9 +221,14 @@ def _have_verified(channel: Channel, parsed: ChannelConfig, own_address: str, no
 
 
 def _question(channel: Channel, now: datetime) -> Alert | None:
-    """The alert that asks, stored; None where nobody needs to be asked. Link and code are put in where it is sent."""
+    """The alert that asks, stored; None where nobody needs to be asked. Link and code are put in where it is sent.
+
+    Raises:
+        Throttled: the workspace has asked too many people within the hour. They never asked for it, so nobody may use us to pester them.
+    """
     if channel.unverified_since is None:
         return None
+    hold_back("question", str(channel.workspace_id), settings.QUESTIONS_PER_HOUR, HOUR_S)
     question = _alert(channel.workspace_id, "verification", AlertFacts(), now)
     question.only_channel = channel
     question.save(force_insert=True)

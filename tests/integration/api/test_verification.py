@@ -134,6 +134,23 @@ def test_the_question_is_repeated_once_a_minute(alice: Caller, outside: Edge) ->
     problem(alice.client.post(ask), "conflict")
 
 
+def test_a_workspace_cannot_pester_people_with_questions(
+    alice: Caller, bob: Caller, outside: Edge, redis_cache: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "QUESTIONS_PER_HOUR", 3)
+    channel = {"name": "Ops", "kind": "email", "config": {"address": "somebody@example.com"}}
+    answers = []
+    for _ in range(8):
+        answers.append(alice.client.post("/api/v1/channels/", channel, format="json"))
+        Channel.objects.all().delete()  # what was made may be deleted: the person was asked
+    assert [answer.status_code for answer in answers].count(201) in (3, 6), "six where an hour ended meanwhile"
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    problem(refused, "throttled")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 3601
+    assert create(bob, "email", address="somebody@example.com")["verified"] is False
+    assert create(alice)["verified"] is True, "services are not asked"
+
+
 def test_nobody_is_asked_where_the_operator_says_so(alice: Caller, outside: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "VERIFY_ADDRESSES", False)
     assert create(alice, "email", address="somebody@example.com")["verified"] is True
