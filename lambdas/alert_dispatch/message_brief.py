@@ -27,11 +27,11 @@ PLAIN: Final = {
 
 def sms(message: Message) -> str:
     """What fits into an SMS: the subject, what explains it, and a link, if there is room for all of it."""
-    text = message.subject
-    for more in (message.closing, message.acknowledge or message.link):
+    text = message.subject.translate(PLAIN)[:SMS_LIMIT]
+    for more in (message.closing.translate(PLAIN), message.acknowledge or message.link):
         if more and len(text) + len(more) + 1 <= SMS_LIMIT:
             text = f"{text}\n{more}"
-    return text.translate(PLAIN)[:SMS_LIMIT]
+    return text
 
 
 def parameters(names: Sequence[str], request: AlertRequested, message: Message) -> list[str]:
