@@ -1,6 +1,8 @@
 """What services say in the bodies of their answers: untrusted, bounded, never an error of ours. Pure."""
 
 import math
+import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +24,13 @@ def json_fields(body: bytes) -> dict[str, Any]:
 def words(said: object) -> str:
     """A text that a service gave as its reason, as one short line; empty where it gave none."""
     return one_line(said)[:WORDS_LIMIT] if isinstance(said, str) else ""
+
+
+def hidden(said: str, secrets: Iterable[str]) -> str:
+    """What was said, without these: services repeat what they refuse, and it is read by more people than may know it."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        said = re.sub(re.escape(secret), "…", said, flags=re.IGNORECASE)
+    return said
 
 
 def whole_seconds(number: object) -> str:

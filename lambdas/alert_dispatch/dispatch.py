@@ -20,6 +20,7 @@ from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.events import AlertRequested, Detail
 from core.contracts.incident_links import GOOD_FOR, IncidentLink
 from lambdas.alert_dispatch import receipts
+from lambdas.alert_dispatch.answers import hidden
 from lambdas.alert_dispatch.errors import LONGEST_RETRY_AFTER_S, Later, Permanent, RateLimited, Refused, Transient, retry_delay_s
 from lambdas.alert_dispatch.limits import Limits
 from lambdas.alert_dispatch.looks import EARLIER
@@ -161,7 +162,8 @@ class Dispatcher:
         timeout_s = FIRST_TRY_TIMEOUT_S if attempt == 1 else LATER_TRY_TIMEOUT_S
         try:
             message = self._compose(data, config, claimed.newer)
-            message_id = send(Outgoing(request, message, timeout_s, self._replaced(data), claimed.newer), config)
+            with _nothing_told_of(config):
+                message_id = send(Outgoing(request, message, timeout_s, self._replaced(data), claimed.newer), config)
         except Transient as error:
             with _trouble_logged():
                 self._learn(data, config, error)
@@ -236,6 +238,16 @@ class Dispatcher:
 def waiting_delay_s(receives: int) -> int:
     """Seconds until a message that has to wait for another one comes again."""
     return IN_FLIGHT_DELAY_S if receives <= WAITS_BRIEFLY else retry_delay_s(receives - WAITS_BRIEFLY)
+
+
+@contextmanager
+def _nothing_told_of(config: ChannelConfig) -> Iterator[None]:
+    """Errors become events, and are shown in the API: whose address it is, and with what it is used, stays in the vault."""
+    try:
+        yield
+    except (Transient, Permanent) as error:
+        error.args = (hidden(str(error), config.private()),)
+        raise
 
 
 @contextmanager

@@ -113,6 +113,18 @@ def test_what_a_mail_server_refuses(
     assert bool(failures) is not receipt.final
 
 
+def test_what_a_mail_server_says_of_an_address_is_told_without_it(
+    aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox
+) -> None:
+    mailbox.rcpt_reply = "550 5.1.1 <Ops@Example.com>: no such user"
+    with dispatch_environment(aws, monkeypatch, smtp_port=mailbox.port) as dispatch:
+        channel = dispatch.channel("email", {"address": "ops@example.com"})
+        dispatch.invoke(sqs_record(alert_request(channel, channel_kind="email")))
+        [receipt] = dispatch.new_receipts()
+    assert isinstance(receipt, events.AlertFailed)
+    assert receipt.error == "the mail server refused the recipient: 550 5.1.1 <…>: no such user"
+
+
 def test_a_mail_server_that_is_away_is_transient(dispatch: Dispatch) -> None:
     channel = dispatch.channel("email", {"address": "ops@example.com"})
     assert dispatch.invoke(queued(dispatch, alert_request(channel, channel_kind="email")))

@@ -33,6 +33,28 @@ def test_a_webhook_without_a_secret_gets_one() -> None:
     assert config.summary() == "https://hooks.example.com/…"
 
 
+@pytest.mark.parametrize(
+    ("kind", "config", "private"),
+    [
+        ("email", {"address": "a@b.de"}, {"a@b.de"}),
+        ("sms", {"to": "+49 151 23456789", "sender_id": "Uptime"}, {"+4915123456789", "Uptime"}),
+        (
+            "webhook",
+            {
+                "url": "https://a.example/t",
+                "secret": SECRET,
+                "headers": {"authorization": "Bearer x"},
+                "template": {"a": "{{subject}}"},
+            },
+            {"https://a.example/t", SECRET, "Bearer x"},
+        ),
+        ("ntfy", {"topic": "ops-k3v9x2q7", "priority": "urgent"}, {"ops-k3v9x2q7", "https://ntfy.sh"}),
+    ],
+)
+def test_what_is_private_of_a_configuration(kind: str, config: dict[str, Any], private: set[str]) -> None:
+    assert registry.parse_config(kind, config).private() == private
+
+
 def test_an_email_address_is_kept_without_blanks() -> None:
     config = registry.parse_config("email", {"address": " ops@example.com "})
     assert config == EmailConfig(address="ops@example.com")

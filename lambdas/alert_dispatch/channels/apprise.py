@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from core.contracts.channels.apprise import SERVICES, AppriseConfig
-from lambdas.alert_dispatch.answers import json_fields
+from lambdas.alert_dispatch.answers import hidden, json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Transient
 from lambdas.alert_dispatch.message import one_line
@@ -76,10 +76,7 @@ def without_secrets(said: str, url: str) -> str:
     """What Apprise complained about, without anything of the URL but its scheme: its plugins repeat tokens that they refuse."""
     address, _, query = url.partition("://")[2].partition("?")
     parts = [*re.split(r"[/:@,#]+", address), *(pair.partition("=")[2] for pair in query.split("&"))]
-    secrets = {form for part in parts for form in (part, unquote(part)) if len(form) >= SHORTEST_SECRET}
-    for secret in sorted(secrets, key=len, reverse=True):
-        said = re.sub(re.escape(secret), "…", said, flags=re.IGNORECASE)
-    return said
+    return hidden(said, {form for part in parts for form in (part, unquote(part)) if len(form) >= SHORTEST_SECRET})
 
 
 def bare_environment() -> dict[str, str]:
