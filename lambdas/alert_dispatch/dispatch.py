@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, override
 from uuid import UUID, uuid4
 
 from aws_lambda_powertools import Logger
@@ -21,7 +21,7 @@ from core.contracts.events import AlertRequested, Detail
 from core.contracts.incident_links import GOOD_FOR, IncidentLink
 from lambdas.alert_dispatch import receipts
 from lambdas.alert_dispatch.answers import hidden
-from lambdas.alert_dispatch.errors import LONGEST_RETRY_AFTER_S, Later, Permanent, RateLimited, Refused, Transient, retry_delay_s
+from lambdas.alert_dispatch.errors import LONGEST_RETRY_AFTER_S, Later, Permanent, RateLimited, Refused, Transient
 from lambdas.alert_dispatch.limits import Limits
 from lambdas.alert_dispatch.looks import EARLIER
 from lambdas.alert_dispatch.message import Message, compose, may_be_acknowledged, verification_text
@@ -38,10 +38,6 @@ logger = Logger(child=True)
 FIRST_TRY_TIMEOUT_S: Final = 5.0
 LATER_TRY_TIMEOUT_S: Final = 15.0
 IN_FLIGHT_DELAY_S: Final = 5
-WAITS_BRIEFLY: Final = 12
-"""So many times a message comes back soon: together they are longer than a lease. What it waits for is then in doubt, perhaps for hours,
-and each time that it comes brings it nearer to the dead letters."""
-
 REFUSED_FOR_GOOD: Final = timedelta(minutes=2)
 """How long an address must have been refused until that is believed: a name server may be wrong for a moment. It is the fifth attempt."""
 
@@ -94,6 +90,11 @@ class NotYet(Later):
         super().__init__("the target takes no more messages for now", min(wait_s, LONGEST_WAIT_S))
         self.turn_at = turn_at
 
+    @override
+    def comes_again_in(self, receives: int) -> int:
+        """At its turn, which is its own."""
+        return self.delay_s
+
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
@@ -128,7 +129,7 @@ class Dispatcher:
             return receipts.delivered(request, attempt=receives, now=self.clock())
         if isinstance(turn, Superseded):
             return receipts.delivered(request, attempt=receives, now=self.clock(), superseded_by=turn.by)
-        raise Later("another message about this is in flight, or in doubt", waiting_delay_s(receives))
+        raise Later("another message about this is in flight, or in doubt", IN_FLIGHT_DELAY_S)
 
     def _send_in_turn(self, request: Detail[AlertRequested], attempt: int, place: Place, claimed: Claimed) -> Receipt:
         started = time.monotonic()
@@ -233,11 +234,6 @@ class Dispatcher:
         code = self.vault.code(data.channel_id, data.config_version)
         link = self.vault.link("verify", self.public_url, data.channel_id, data.config_version)
         return structs.replace(data, text=verification_text(code, link if isinstance(config, EmailConfig) else ""))
-
-
-def waiting_delay_s(receives: int) -> int:
-    """Seconds until a message that has to wait for another one comes again."""
-    return IN_FLIGHT_DELAY_S if receives <= WAITS_BRIEFLY else retry_delay_s(receives - WAITS_BRIEFLY)
 
 
 @contextmanager
