@@ -36,6 +36,7 @@ METRICS_TOKEN = _env.secret("METRICS_TOKEN") if _env.optional_text("METRICS_TOKE
 METRICS_NAMESPACE = _env.optional_text("METRICS_NAMESPACE")
 LOGINS_PER_MINUTE = _env.integer("LOGINS_PER_MINUTE", 20, low=1)
 CHECKS_PER_MINUTE = _env.integer("CHECKS_PER_MINUTE", 30, low=1)
+QUESTIONS_PER_HOUR = _env.integer("QUESTIONS_PER_HOUR", 20, low=1)
 WAITING_CHECKS = _env.integer("WAITING_CHECKS", 2, low=0, high=1000)
 REGISTRATIONS_PER_HOUR = _env.integer("REGISTRATIONS_PER_HOUR", 20, low=1)
 

@@ -1,4 +1,4 @@
-"""Limits on attempts to log in and to register, by address of the caller, and on checks out of turn, by the caller."""
+"""Limits on attempts to log in and to register, on checks out of turn, and on questions to people who never asked."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, override
 from django.conf import settings
 from django.core.cache import cache
 from redis.exceptions import RedisError
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from core.api.middleware import endpoint_of
 from core.logs import get_logger
 
 if TYPE_CHECKING:  # the settings of REST framework name this module, so its views cannot be imported here
@@ -20,11 +20,35 @@ if TYPE_CHECKING:  # the settings of REST framework name this module, so its vie
 log = get_logger(__name__)
 
 
-class AddressThrottle(BaseThrottle):
-    """At most `limit` requests in each window of `window_s` seconds from one address, counted atomically in Redis.
+def hold_back(scope: str, who: str, limit: int, window_s: int) -> None:
+    """Count one more of what somebody may do at most `limit` times in each window of `window_s` seconds.
+
+    Raises:
+        Throttled: it is one too many.
+    """
+    wait_s = _seconds_to_wait(scope, who, limit, window_s)
+    if wait_s is not None:
+        raise Throttled(wait_s)
+
+
+def _seconds_to_wait(scope: str, who: str, limit: int, window_s: int) -> float | None:
+    """Count one more, atomically in Redis; None where it may be done now.
 
     A lost Redis must not lock everybody out: it is logged, and the request is let through.
     """
+    window, elapsed_s = divmod(time.time(), window_s)
+    key = f"throttle:{scope}:{who}:{int(window)}"
+    try:
+        cache.add(key, 0, timeout=window_s + 1)
+        count = int(cache.incr(key))
+    except (RedisError, ValueError) as error:
+        log.warning("throttle.open", scope=scope, error=str(error))
+        return None
+    return window_s - elapsed_s + 1 if count > limit else None
+
+
+class AddressThrottle(BaseThrottle):
+    """At most `limit` requests in each window of `window_s` seconds from one address."""
 
     scope = "address"
     window_s = 60
@@ -36,18 +60,12 @@ class AddressThrottle(BaseThrottle):
 
     @override
     def allow_request(self, request: Request, view: APIView) -> bool:
-        window, self._elapsed_s = divmod(time.time(), self.window_s)
-        key = f"throttle:{self.scope}:{self.get_ident(request)}:{int(window)}"
-        try:
-            cache.add(key, 0, timeout=self.window_s + 1)
-            return bool(cache.incr(key) <= self.limit)
-        except (RedisError, ValueError) as error:
-            log.warning("throttle.open", scope=self.scope, endpoint=endpoint_of(request._request), error=str(error))  # noqa: SLF001  (DRF has no other)
-            return True
+        self._wait_s = _seconds_to_wait(self.scope, self.get_ident(request), self.limit, self.window_s)
+        return self._wait_s is None
 
     @override
-    def wait(self) -> float:
-        return self.window_s - self._elapsed_s + 1
+    def wait(self) -> float | None:
+        return self._wait_s
 
 
 class LoginThrottle(AddressThrottle):

@@ -4,12 +4,10 @@ The states only move up: requested < failed < superseded < delivered. So receipt
 message that did arrive is never shown as failed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
-from uuid import UUID
 
 from core.contracts.events import AlertDelivered, AlertFailed, AlertType
 
@@ -70,11 +68,6 @@ class Change:
 def disabled_text(name: str, kind: str, reason: str) -> str:
     """What the other channels are told of one that was disabled."""
     return f"Nothing is sent to the channel “{name}” ({kind}) any more: {reason}. Correct it, or enable it again."
-
-
-def route(enabled_channels: Sequence[UUID], only_channel: UUID | None) -> list[UUID]:
-    """Who is told. A test goes to its own channel, also while that is disabled: it is how one learns that it works again."""
-    return [only_channel] if only_channel else sorted(set(enabled_channels))
 
 
 def receipt_due(now: datetime, generation: int, timeout: timedelta) -> datetime:

@@ -15,6 +15,9 @@ VERSION_TAG: Final = "config_version"
 WORDS_LIMIT: Final = 300
 COMPLAINED: Final = "the recipient complained about our mail"
 
+UNSUBSCRIBED: Final = "the recipient wants no more mail"
+COMPLAINED: Final = "the recipient complained about our mail"
+
 
 class Recipient(msgspec.Struct, frozen=True, rename="camel"):
     """A recipient whose mail came back. `diagnostic_code` is what the mail server said."""
@@ -72,6 +75,11 @@ def unreachable(event: MailEvent) -> Unreachable | None:
     except (KeyError, IndexError, ValueError):
         return None
     return Unreachable(channel, version, reason) if reason else None
+
+
+def recipient_left(disabled_reason: str) -> bool:
+    """Whether a channel was disabled because its recipient wants no more: whoever enables it again has to ask them first."""
+    return disabled_reason.startswith((UNSUBSCRIBED, COMPLAINED))
 
 
 def _reason(event: MailEvent) -> str:

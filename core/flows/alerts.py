@@ -97,13 +97,25 @@ def sweep(
 ) -> tuple[Count, ...]:
     """Do what lost tasks, lost events and lost receipts left undone; returns the deliveries that were given up, to count.
 
-    `look_soon` as for `core.flows.routing.route_alerts`.
+    `look_soon` as for `core.flows.routing.route_alerts`. A part that fails keeps no other from being done.
+
+    Raises:
+        Exception: what the first part that failed has raised, once all have been tried.
     """
+    failures: list[Exception] = []
+
+    def part[T](do: Callable[[], T], nothing: T) -> T:
+        try:
+            return do()
+        except Exception as error:  # noqa: BLE001  (raised below)
+            failures.append(error)
+            return nothing
+
     with pool.connection() as connection:
-        routed = route_waiting(connection, now, receipt_timeout, look_soon)
-        told = tell_more(connection, now, receipt_timeout)
-        groups = tell_groups(connection, now, receipt_timeout)
-        again = rerequest_overdue(connection, now, receipt_timeout)
+        routed = part(lambda: route_waiting(connection, now, receipt_timeout, look_soon), 0)
+        told = part(lambda: tell_more(connection, now, receipt_timeout), 0)
+        groups = part(lambda: tell_groups(connection, now, receipt_timeout), 0)
+        again = part(lambda: rerequest_overdue(connection, now, receipt_timeout), Rerequested(0, ()))
     relayed = relay_outbox(pool, bus)
     if routed or told or groups or again.requested or again.given_up:
         log.info(
@@ -115,6 +127,8 @@ def sweep(
             given_up=len(again.given_up),
             relayed=relayed,
         )
+    if failures:
+        raise failures[0]
     return again.given_up
 
 

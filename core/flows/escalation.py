@@ -10,7 +10,6 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-import psycopg
 from uuid_utils.compat import uuid7
 
 from core.adapters.database import Connection
@@ -26,7 +25,7 @@ from core.domain import alert_routes as rules
 from core.domain.alert_policy import Change, hold_again
 from core.domain.alert_routes import Course, Plan, Route
 from core.flows.recipients import OUTAGE, among, note_choice, routes_for
-from core.flows.requests import RECEIPT_TIMEOUT, Addressed, request_messages
+from core.flows.requests import RECEIPT_TIMEOUT, UNTELLABLE, Addressed, request_messages
 from core.flows.routing import after, gather
 from core.logs import get_logger
 
@@ -43,7 +42,7 @@ def tell_more(connection: Connection, now: datetime, receipt_timeout: timedelta 
     for incident_id in due:
         try:
             done += _tell_more_of(connection, incident_id, now, receipt_timeout)
-        except (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError):
+        except UNTELLABLE:
             log.exception("alert.step_failed", incident_id=str(incident_id))
     return done
 

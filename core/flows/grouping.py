@@ -24,7 +24,7 @@ from core.contracts.events import AlertType
 from core.domain import alert_groups as rules
 from core.domain.alert_facts import AlertFacts
 from core.domain.alert_groups import Close, Earlier, News, Tell
-from core.flows.requests import RECEIPT_TIMEOUT, Addressed, request_messages
+from core.flows.requests import RECEIPT_TIMEOUT, UNTELLABLE, Addressed, request_messages
 from core.logs import get_logger
 
 log = get_logger(__name__)
@@ -68,10 +68,16 @@ def group(connection: Connection, addressed: Sequence[Addressed], now: datetime)
 
 
 def tell_groups(connection: Connection, now: datetime, receipt_timeout: timedelta = RECEIPT_TIMEOUT) -> int:
-    """Look at every group that is due, each in a transaction of its own; returns how many were told."""
+    """Look at every group that is due; returns how many were told. Each is a transaction: one that fails is logged, the others go on."""
     with connection.transaction():
         due = store.due(connection, now, SWEEP_LIMIT)
-    return sum(_look(connection, group_id, channel_id, now, receipt_timeout) for group_id, channel_id in due)
+    told = 0
+    for group_id, channel_id in due:
+        try:
+            told += _look(connection, group_id, channel_id, now, receipt_timeout)
+        except UNTELLABLE:
+            log.exception("alert.group_failed", group_id=str(group_id))
+    return told
 
 
 def _groupable(addressed: Sequence[Addressed]) -> dict[UUID, _ToChannel]:

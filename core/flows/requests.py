@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import msgspec
+import psycopg
 from uuid_utils.compat import uuid7
 
 from core.adapters.database import Connection
@@ -21,6 +23,9 @@ from core.contracts import events
 from core.domain import delivery as rules
 
 RECEIPT_TIMEOUT: Final = timedelta(minutes=5)
+
+UNTELLABLE: Final = (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError)
+"""What is wrong with an alert itself: the others go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-import psycopg
 from uuid_utils.compat import uuid7
 
 from core.adapters.database import Connection
@@ -36,7 +35,7 @@ from core.domain.website import UNKNOWN_TOLERANCE
 from core.flows.alert_metrics import count_held
 from core.flows.grouping import group
 from core.flows.recipients import Routes, Timing, address, routes_for
-from core.flows.requests import RECEIPT_TIMEOUT, request_messages
+from core.flows.requests import RECEIPT_TIMEOUT, UNTELLABLE, request_messages
 from core.logs import get_logger
 
 log = get_logger(__name__)
@@ -51,9 +50,6 @@ TOGETHER: Final = 100
 FLAPPING: Final = "flapping"
 TICK: Final = timedelta(microseconds=1)
 """Between the alerts of a monitor that one transaction decides: the latest of them is what people heard last."""
-
-UNROUTABLE: Final = (msgspec.MsgspecError, psycopg.DataError, psycopg.IntegrityError)
-"""What is wrong with the alert itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +105,7 @@ def route_alerts(
         for alert_id in (left for left in batch if left not in together):
             try:
                 made_due |= route_alert(connection, alert_id, now, receipt_timeout)
-            except UNROUTABLE:
+            except UNTELLABLE:
                 log.exception("alert.not_routable", alert_id=str(alert_id))
             else:
                 routed += 1
@@ -131,7 +127,7 @@ def _route_together(
         with connection.transaction():
             monitors = store.lock_free_monitors(connection, alert_ids)
             routed = _route_monitors(connection, sorted(set(monitors.values())), now, receipt_timeout)
-    except UNROUTABLE as error:
+    except UNTELLABLE as error:
         log.warning("alerts.not_routable_together", alerts=len(alert_ids), error=str(error))
         return set(), False
     return set(monitors), _follow_up(connection, routed, now)

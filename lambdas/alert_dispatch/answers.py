@@ -1,6 +1,8 @@
 """What services say in the bodies of their answers: untrusted, bounded, never an error of ours. Pure."""
 
 import math
+import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +26,15 @@ def words(said: object) -> str:
     return one_line(said)[:WORDS_LIMIT] if isinstance(said, str) else ""
 
 
+def hidden(said: str, secrets: Iterable[str]) -> str:
+    """What was said, without these: services repeat what they refuse, and it is read by more people than may know it."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        said = re.sub(re.escape(secret), "…", said, flags=re.IGNORECASE)
+    return said
+
+
 def whole_seconds(number: object) -> str:
     """Seconds that a service asks to wait, as a Retry-After header has them; empty where it is no usable number."""
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number) or number < 0:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < math.inf:
         return ""
     return str(math.ceil(number))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, override
 from uuid import UUID, uuid4
 
 from aws_lambda_powertools import Logger
@@ -20,6 +20,7 @@ from core.contracts.channels.webhook import WebhookConfig
 from core.contracts.events import AlertRequested, Detail
 from core.contracts.incident_links import GOOD_FOR, IncidentLink
 from lambdas.alert_dispatch import receipts
+from lambdas.alert_dispatch.answers import hidden
 from lambdas.alert_dispatch.errors import LONGEST_RETRY_AFTER_S, Later, Permanent, RateLimited, Refused, Transient
 from lambdas.alert_dispatch.limits import Limits
 from lambdas.alert_dispatch.looks import EARLIER
@@ -93,6 +94,11 @@ class NotYet(Later):
         super().__init__("the target takes no more messages for now", min(wait_s, LONGEST_WAIT_S))
         self.turn_at = turn_at
 
+    @override
+    def comes_again_in(self, receives: int) -> int:
+        """At its turn, which is its own."""
+        return self.delay_s
+
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
@@ -130,7 +136,7 @@ class Dispatcher:
             return receipts.delivered(request, attempt=receives, now=self.clock())
         if isinstance(turn, Superseded):
             return receipts.delivered(request, attempt=receives, now=self.clock(), superseded_by=turn.by)
-        raise Later("another message about this is in flight", IN_FLIGHT_DELAY_S)
+        raise Later("another message about this is in flight, or in doubt", IN_FLIGHT_DELAY_S)
 
     def _send_in_turn(self, request: Detail[AlertRequested], attempt: int, place: Place, claimed: Claimed) -> Receipt:
         started = time.monotonic()
@@ -164,7 +170,8 @@ class Dispatcher:
         timeout_s = FIRST_TRY_TIMEOUT_S if attempt == 1 else LATER_TRY_TIMEOUT_S
         try:
             message = self._compose(data, config, claimed.newer)
-            message_id = send(Outgoing(request, message, timeout_s, self._replaced(data), claimed.newer), config)
+            with _nothing_told_of(config):
+                message_id = send(Outgoing(request, message, timeout_s, self._replaced(data), claimed.newer), config)
         except Transient as error:
             with _trouble_logged():
                 self._learn(data, config, error)
@@ -241,6 +248,16 @@ class Dispatcher:
             return data
         code = self.vault.code(data.channel_id, data.config_version)
         return structs.replace(data, text=verification_text(code, has_link=has_link))
+
+
+@contextmanager
+def _nothing_told_of(config: ChannelConfig) -> Iterator[None]:
+    """Errors become events, and are shown in the API: whose address it is, and with what it is used, stays in the vault."""
+    try:
+        yield
+    except (Transient, Permanent) as error:
+        error.args = (hidden(str(error), config.private()),)
+        raise
 
 
 @contextmanager

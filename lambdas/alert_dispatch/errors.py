@@ -7,6 +7,8 @@ from core.contracts.events import ErrorType
 FIRST_DELAY_S: Final = 10
 LONGEST_DELAY_S: Final = 15 * 60
 LONGEST_RETRY_AFTER_S: Final = 60 * 60
+WAITS_BRIEFLY: Final = 12
+"""So many times a message that only waits comes back soon: together they are longer than a lease of somebody who was killed."""
 
 
 class Transient(Exception):
@@ -58,6 +60,14 @@ class Later(Exception):
     def __init__(self, message: str, delay_s: int) -> None:
         super().__init__(message)
         self.delay_s = delay_s
+
+    def comes_again_in(self, receives: int) -> int:
+        """Seconds until a message that was received so often comes again.
+
+        What it waits for is mostly settled within seconds, or is in doubt for hours; and each time that it comes, it is nearer to the dead
+        letters.
+        """
+        return self.delay_s if receives <= WAITS_BRIEFLY else max(self.delay_s, retry_delay_s(receives - WAITS_BRIEFLY))
 
 
 def retry_delay_s(attempt: int, retry_after_s: int | None = None) -> int:

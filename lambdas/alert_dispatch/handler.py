@@ -85,7 +85,7 @@ def _handle(record: SQSRecord, lambda_context: LambdaContext) -> None:
             receipt = _once(request, receives, lambda_context)
         _report(request, receipt)
     except Later as waiting:
-        _again_in(record, waiting.delay_s)
+        _again_in(record, waiting.comes_again_in(receives))
         raise
     except Transient as error:
         _try_again(request, record, error)

@@ -28,11 +28,11 @@ PLAIN: Final = {
 
 def sms(message: Message) -> str:
     """What fits into an SMS: the subject, what explains it, and a link, if there is room for all of it."""
-    text, *more = (part.translate(PLAIN) for part in (message.subject, message.closing, message.acknowledge or message.link))
-    for part in more:
-        if part and len(text) + len(part) + 1 <= SMS_LIMIT:
-            text = f"{text}\n{part}"
-    return text[:SMS_LIMIT]
+    text = message.subject.translate(PLAIN)[:SMS_LIMIT]
+    for more in (message.closing.translate(PLAIN), message.acknowledge or message.link):
+        if more and len(text) + len(more) + 1 <= SMS_LIMIT:
+            text = f"{text}\n{more}"
+    return text
 
 
 def parameters(names: Sequence[str], request: AlertRequested, message: Message) -> list[str]:

@@ -14,7 +14,7 @@ from core.contracts.channel_vault import ChannelVersion, UnreadableConfig, Vault
 from core.contracts.channels.config import BadConfig, ChannelConfig
 from core.contracts.channels.registry import load_config
 from core.contracts.incident_links import IncidentLink
-from lambdas.alert_dispatch.errors import Permanent, Transient
+from lambdas.alert_dispatch.errors import Transient
 
 CACHED: Final = 256
 
@@ -32,8 +32,7 @@ class Vault:
         """The configuration of one version.
 
         Raises:
-            Transient: the version or a fitting key is not there (yet), or the vault does not answer.
-            Permanent: the configuration does not fit its kind.
+            Transient: the version or a fitting key is not there (yet), the vault does not answer, or a newer release wrote the version.
         """
         with self._lock:
             if known := self._configs.get((channel_id, version)):
@@ -72,7 +71,7 @@ class Vault:
         try:
             return load_config(item.kind, self._open(item.ciphertext))
         except BadConfig as error:
-            raise Permanent(f"the channel's configuration is not usable: {error}") from error
+            raise Transient(f"the channel's configuration is of a newer release: {error}") from error
 
     def _open(self, ciphertext: str) -> dict[str, object]:
         """Decrypt; where no key fits, the keys may have been rotated since we read them."""

@@ -37,7 +37,7 @@ from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Transient
 from lambdas.alert_dispatch.signed import ATTEMPTS
 from lambdas.signed_aws.aws import AwsError
-from tests.alert_path import AlertPath, alert_path
+from tests.alert_path import STEP, AlertPath, alert_path
 from tests.aws_stand_in import AwsStandIn
 from tests.chat_services import Reply, chat_service, poster
 from tests.conftest import free_port
@@ -245,6 +245,32 @@ def test_a_slow_mail_server_in_time_is_told_once(connection: psycopg.Connection,
             path.route(path.goes_down(path.monitor()))
             path.settle(timedelta(minutes=1))
         assert len(mailbox.mails) == 1
+
+
+def test_a_target_that_hangs_for_hours_while_people_are_reminded_makes_no_dead_letters(
+    connection: psycopg.Connection, pool: Pool
+) -> None:
+    sent: list[str] = []
+
+    def hangs(outgoing: Outgoing, _config: WebhookConfig) -> None:
+        if path.now < well_at:
+            raise Transient("no answer within 5 s", timed_out=True)
+        sent.append(outgoing.request.data.alert_type)
+
+    with alert_path(connection, pool, {WebhookConfig: hangs}) as path:
+        well_at = path.now + timedelta(hours=2)
+        channel = path.channel("webhook", WebhookConfig(url="https://hooks.example/", secret=SECRET))
+        path.write_route([channel], timedelta(), timedelta(minutes=10))
+        path.route(path.goes_down(monitor := path.monitor()))
+        for _ in range(int(timedelta(hours=2) / STEP)):
+            path.sweep()
+            while path.dispatch() or path.take_receipts():
+                pass
+            path.wait(STEP)
+        assert (sent, path.alerts.dead) == ([], [])
+        path.route(path.comes_up(monitor))
+        path.settle(timedelta(hours=1))
+    assert sent[-1] == "recovered"
 
 
 def test_a_throttling_bus_takes_requests_one_by_one(path: AlertPath, hook: WebhookEndpoint) -> None:

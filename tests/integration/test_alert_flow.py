@@ -228,6 +228,36 @@ def test_one_alert_that_cannot_be_routed_does_not_hold_up_the_others(
     assert len(bus.requests()) == 1
 
 
+def test_one_delivery_that_cannot_be_read_does_not_hold_up_the_others(
+    connection: psycopg.Connection, pool: Pool, bus: FakeBus
+) -> None:
+    outage(connection)
+    alerts.sweep(pool, bus, NOW + 3 * SECOND)
+    connection.execute("UPDATE alert SET facts = '{\"monitor\": 5}'")
+    connection.commit()
+    outage(connection)
+    alerts.sweep(pool, bus, NOW + 6 * SECOND)
+    alerts.sweep(pool, bus, NOW + timedelta(minutes=6))
+    assert [request.generation for request in bus.requests()] == [1, 1, 2]
+
+
+def test_a_part_of_the_sweep_that_fails_keeps_no_other_from_being_done(
+    connection: psycopg.Connection, pool: Pool, bus: FakeBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outage(connection)
+
+    def fails(*_: object) -> int:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("core.flows.alerts.tell_more", fails)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        alerts.sweep(pool, bus, NOW + 3 * SECOND)
+    assert len(bus.requests()) == 1
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        alerts.sweep(pool, bus, NOW + timedelta(minutes=6))
+    assert [request.generation for request in bus.requests()] == [1, 2]
+
+
 def test_a_delivery_ends_after_its_last_request_and_with_its_channel(
     connection: psycopg.Connection, pool: Pool, bus: FakeBus
 ) -> None:

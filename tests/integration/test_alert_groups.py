@@ -266,6 +266,20 @@ class TestTrouble:
         world.answer(update, NOW + 2 * MINUTE)
         assert world.deliveries(mail) == {"delivered": 8}
 
+    def test_a_group_that_cannot_be_told_holds_up_no_other(self, world: World) -> None:
+        mails = []
+        for _ in range(2):
+            world.workspace, world.monitors = make_workspace(world.connection, NOW), []
+            mails.append(channel(world))
+            world.watch(7)
+            world.route(world.go("down", world.monitors, NOW), NOW)
+        world.connection.execute(
+            "UPDATE alert SET facts = '{\"monitor\": 5}' WHERE workspace_id <> %s AND alert_type = 'down'", (world.workspace,)
+        )
+        world.connection.commit()
+        alerts.sweep(world.pool, world.bus, NOW + rules.GATHER)
+        assert [request.channel_id for request in world.bus.requests() if request.group] == mails[1:]
+
     def test_a_channel_that_is_disabled_ends_its_group(self, world: World) -> None:
         mail, _ = self.storm(world)
         world.connection.execute("UPDATE channel SET disabled_at = %s", (NOW,))

@@ -13,7 +13,7 @@ from core.contracts.channels.apprise import SERVICES, AppriseConfig
 from core.contracts.channels.config import BadConfig
 from core.contracts.channels.registry import parse_config
 from lambdas.alert_dispatch.apprise_child import _names
-from lambdas.alert_dispatch.channels.apprise import AppriseSender, bare_environment
+from lambdas.alert_dispatch.channels.apprise import AppriseSender, bare_environment, without_secrets
 from lambdas.alert_dispatch.errors import Transient
 from tests.services import Call, Reply, Service, always, outgoing, service
 
@@ -50,6 +50,17 @@ def test_every_failure_is_tried_again(reply: Reply) -> None:
     with service(always(reply)) as running, pytest.raises(Transient, match="gotify did not take the message") as raised:
         send(address(running))
     assert TOKEN not in str(raised.value)
+
+
+def test_what_a_plugin_refuses_is_not_repeated() -> None:
+    with pytest.raises(Transient, match=r"invalid Twilio Account SID \(…\)"):
+        send("twilio://secret%2Dsid:secret-token@+15551234567/+15557654321")
+
+
+def test_what_is_left_of_a_complaint_can_be_read() -> None:
+    said = "TypeError: An invalid Gotify Token (SecretToken) was specified, for https://push.example.com/?token=Se%2Fcret."
+    url = "gotifys://push.example.com/SecretToken?token=Se%2Fcret&to=me"
+    assert without_secrets(said, url) == "TypeError: An invalid Gotify Token (…) was specified, for https://…/?token=…."
 
 
 def test_a_service_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

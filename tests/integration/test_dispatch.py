@@ -12,11 +12,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from core.contracts import events
+from core.contracts.channel_vault import ChannelVersion, VaultCipher
 from lambdas.alert_dispatch import handler as dispatch_handler
 from lambdas.alert_dispatch.config import SettingError, Settings
 from lambdas.alert_dispatch.targets import Targets
 from tests.aws_stand_in import AwsStandIn
-from tests.dispatching import BEGAN, Context, Dispatch, alert_request, dispatch_environment, sqs_record
+from tests.dispatching import BEGAN, VAULT_KEY, Context, Dispatch, alert_request, dispatch_environment, sqs_record
 from tests.receivers import Mailbox, WebhookEndpoint, mail_server, webhook_endpoint
 from tests.unit.test_channels import SECRET
 from tests.waiting import until
@@ -110,6 +111,18 @@ def test_what_a_mail_server_refuses(
     assert (receipt.error_type, receipt.final, receipt.disable_channel) == expected
     assert reply in receipt.error
     assert bool(failures) is not receipt.final
+
+
+def test_what_a_mail_server_says_of_an_address_is_told_without_it(
+    aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox
+) -> None:
+    mailbox.rcpt_reply = "550 5.1.1 <Ops@Example.com>: no such user"
+    with dispatch_environment(aws, monkeypatch, smtp_port=mailbox.port) as dispatch:
+        channel = dispatch.channel("email", {"address": "ops@example.com"})
+        dispatch.invoke(sqs_record(alert_request(channel, channel_kind="email")))
+        [receipt] = dispatch.new_receipts()
+    assert isinstance(receipt, events.AlertFailed)
+    assert receipt.error == "the mail server refused the recipient: 550 5.1.1 <…>: no such user"
 
 
 def test_a_mail_server_that_is_away_is_transient(dispatch: Dispatch) -> None:
@@ -285,6 +298,24 @@ def test_a_version_that_is_not_in_the_vault_is_waited_for(dispatch: Dispatch, ho
     assert isinstance(receipt, events.AlertFailed)
     assert receipt.error == "the channel's configuration is not in the vault yet"
     dispatch.project(channel, "webhook", {"url": hook.url(), "secret": SECRET})
+    assert dispatch.invoke(record) == []
+    assert len(hook.received) == 1
+
+
+@pytest.mark.parametrize(("kind", "more"), [("webhook", {"colour": "red"}), ("pigeon", {})])
+def test_what_a_newer_release_wrote_is_waited_for(
+    dispatch: Dispatch, hook: WebhookEndpoint, kind: str, more: dict[str, Any]
+) -> None:
+    channel, config = uuid4(), {"url": hook.url(), "secret": SECRET}
+    sealed = VaultCipher([VAULT_KEY]).seal({**config, **more})
+    ChannelVersion(str(channel), 1, kind=kind, workspace_id=str(uuid4()), ciphertext=sealed).save()
+    record = queued(dispatch, alert_request(channel))
+    assert dispatch.invoke(record)
+    [receipt] = dispatch.new_receipts()
+    assert isinstance(receipt, events.AlertFailed)
+    assert (receipt.final, receipt.disable_channel) == (False, False)
+    assert receipt.error.startswith("the channel's configuration is of a newer release")
+    dispatch.project(channel, "webhook", config)
     assert dispatch.invoke(record) == []
     assert len(hook.received) == 1
 

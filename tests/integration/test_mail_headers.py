@@ -14,6 +14,7 @@ from moto import mock_aws
 from core.contracts.channel_links import code, link_url, opened
 from core.contracts.channel_vault import VaultCipher
 from core.contracts.channels.email import EmailConfig
+from core.contracts.events import MonitorFacts
 from lambdas.alert_dispatch.channels.email import SesSender, SmtpSender
 from lambdas.alert_dispatch.config import SmtpServer
 from lambdas.alert_dispatch.message import verification_text
@@ -45,6 +46,16 @@ def test_one_click_is_offered_over_https() -> None:
     address = str(mail["List-Unsubscribe"]).replace("\r\n", "").replace(" ", "").strip("<>")
     token = address.removeprefix("https://monitor.example.com/unsubscribe/").removesuffix("/")
     assert opened(CIPHER, "unsubscribe", token) == (message.request.data.channel_id, 1)
+
+
+@pytest.mark.parametrize("name", ["=?us-ascii?q?=00=07?=", "=?utf-8?q?x=0D=0ABcc:_evil@example.com?=", "=?utf-8?b?U2hvcA==?="])
+def test_a_name_is_never_read_as_an_encoded_word(name: str) -> None:
+    monitor = MonitorFacts(id=UUID(int=1), kind="website", name=name, target="https://shop.example.com/")
+    with mail_server() as mailbox:
+        SmtpSender(SmtpServer("127.0.0.1", mailbox.port), SENDER, now)(outgoing(monitor=monitor), ADDRESS)
+    [mail] = mailbox.mails
+    assert mail["Subject"] == f"DOWN: {name.replace('=?', '= ?')} - There was no complete answer in time"
+    assert mail["Bcc"] is None
 
 
 def test_without_a_public_address_nothing_is_offered() -> None:

@@ -24,7 +24,7 @@ from core.contracts.events import MonitorFacts
 from lambdas.alert_dispatch.channels.sms import SnsSender
 from lambdas.alert_dispatch.channels.whatsapp import WhatsAppSender, template_message
 from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
-from lambdas.alert_dispatch.message import Message
+from lambdas.alert_dispatch.message import compose
 from lambdas.alert_dispatch.message_brief import sms
 from tests.services import PUBLIC_URL, Call, Reply, always, outgoing, poster, service
 
@@ -222,11 +222,14 @@ def test_an_sms_is_short_and_has_no_more_lines_than_it_should(name: str, text: s
     assert len(said.split("\n")) <= 3
 
 
-@pytest.mark.parametrize(("dots", "is_there"), [(60, True), (75, False)])
-def test_the_link_of_an_sms_is_there_as_a_whole_or_not_at_all(dots: int, is_there: bool) -> None:
-    link = f"https://monitor.example.com/acknowledge/{'A' * 70}/"
-    said = sms(Message(subject=f"DOWN: {'\N{HORIZONTAL ELLIPSIS}' * dots}", text="", acknowledge=link))
-    assert said == f"DOWN: {'...' * dots}" + (f"\n{link}" if is_there else "")
+@pytest.mark.parametrize("length", range(60, 200, 7))
+def test_an_sms_has_a_link_as_a_whole_or_not_at_all(length: int) -> None:
+    monitor = MonitorFacts(id=uuid4(), kind="website", name="…" * 40, target="https://shop.example.com/")
+    request = outgoing(monitor=monitor, text="x" * length).request.data
+    link = f"{PUBLIC_URL}/acknowledge/{'t' * 70}/"
+    said = sms(compose(request, PUBLIC_URL, acknowledge=link))
+    assert len(said) <= 306
+    assert said.endswith(f"\n{link}") or PUBLIC_URL not in said
 
 
 def test_an_sms_says_why_it_is_late_where_there_is_room() -> None:

@@ -171,6 +171,9 @@ def test_a_wait_is_no_longer_than_a_queue_can_hide_a_message() -> None:
     assert NotYet(NOW + 0.2 * SECOND, NOW).delay_s == 1
     assert NotYet(NOW + 2.5 * SECOND, NOW).delay_s == 3
     assert NotYet(NOW + timedelta(days=3), NOW).delay_s == LONGEST_WAIT_S
+    assert [NotYet(NOW + 2.5 * SECOND, NOW).comes_again_in(receives) for receives in (1, 59)] == [3, 3]
+    assert [Later("", 5).comes_again_in(receives) for receives in (1, 12, 13, 14, 15, 30, 59)] == [5, 5, 10, 20, 40, 900, 900]
+    assert Later("", 30).comes_again_in(13) == 30
 
 
 def delivery_of(record: dict[str, Any]) -> UUID:

@@ -21,6 +21,11 @@ def test_seconds_to_wait_are_whole(said: object, seconds: str) -> None:
     assert whole_seconds(said) == seconds
 
 
+def test_a_number_beyond_all_floats_is_one() -> None:
+    said = json_fields(b'{"retry_after": 1' + b"0" * 400 + b"}")
+    assert whole_seconds(said["retry_after"]) == "1" + "0" * 400
+
+
 def test_only_an_object_has_members() -> None:
     assert json_fields(b'{"ok": false}') == {"ok": False}
     assert [json_fields(body) for body in (b"", b"ok", b"[1]", b"<html>", b'{"ok": ')] == [{}] * 5

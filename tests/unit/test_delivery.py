@@ -50,13 +50,6 @@ def failed(attempt: int = 1, *, final: bool = False, generation: int = 1, disabl
     )
 
 
-def test_routing_tells_every_enabled_channel_once_and_a_test_only_its_own() -> None:
-    a, b = UUID(int=1), UUID(int=2)
-    assert rules.route([b, a, b], None) == [a, b]
-    assert rules.route([a], b) == [b]
-    assert rules.route([], None) == []
-
-
 def test_a_delivered_message_is_final_and_counted_once() -> None:
     change = rules.delivered(REQUESTED, delivered(), CHANGED)
     assert change

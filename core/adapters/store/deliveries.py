@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,9 @@ from core.adapters.database import Connection
 from core.adapters.store.alerts import ChannelRef, StoredAlert
 from core.domain.alert_facts import AlertFacts
 from core.domain.delivery import Delivery, DeliveryState
+from core.logs import get_logger
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def lock_many(connection: Connection, delivery_ids: Iterable[UUID]) -> dict[UUID
 
 
 def lock_overdue(connection: Connection, now: datetime, limit: int) -> list[OverdueDelivery]:
-    """Deliveries whose receipt is overdue and that no other sweep holds, in id order."""
+    """Deliveries whose receipt is overdue and that no other sweep holds, in id order. One that cannot be read is logged and left out."""
     rows = connection.execute(
         """
         SELECT d.id,
@@ -107,15 +111,7 @@ def lock_overdue(connection: Connection, now: datetime, limit: int) -> list[Over
         """,
         (now, limit),
     ).fetchall()
-    return [
-        OverdueDelivery(
-            row[0],
-            _delivery(row[1:9]),
-            StoredAlert(*(*row[9:17], msgspec.json.decode(row[17], type=AlertFacts))),
-            ChannelRef(*row[18:22]),
-        )
-        for row in rows
-    ]
+    return [overdue for row in rows if (overdue := _overdue(row))]
 
 
 def save_many(connection: Connection, changed: Sequence[ChangedDelivery]) -> None:
@@ -147,6 +143,15 @@ def save_many(connection: Connection, changed: Sequence[ChangedDelivery]) -> Non
             [delivery.error for delivery in after],
         ),
     )
+
+
+def _overdue(row: Sequence[Any]) -> OverdueDelivery | None:
+    try:
+        facts = msgspec.json.decode(row[17], type=AlertFacts)
+    except msgspec.MsgspecError as error:
+        log.error("delivery.unreadable", delivery_id=str(row[0]), error=str(error))  # noqa: TRY400  (where it was raised says nothing)
+        return None
+    return OverdueDelivery(row[0], _delivery(row[1:9]), StoredAlert(*(*row[9:17], facts)), ChannelRef(*row[18:22]))
 
 
 def _delivery(row: Sequence[object]) -> Delivery:

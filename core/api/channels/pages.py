@@ -11,6 +11,8 @@ from core.api.channels.models import Channel
 from core.api.pages import not_ours, page
 from core.contracts.channel_links import opened
 
+OLDER = "This link is from an older mail, and the channel was changed since. If it still writes to you, use the link of its latest mail."
+
 
 @csrf_exempt  # the link itself is the proof, and mail programs post it without a page of ours (RFC 8058, section 3.1)
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -20,6 +22,8 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     channel = Channel.objects.filter(pk=link[0]).first() if link else None
     if link is None or channel is None:
         return not_ours()
+    if channel.config_version != link[1]:
+        return page(OLDER)
     if request.method == "POST":
         ended = services.channel_unsubscribe(channel_id=link[0], config_version=link[1], now=timezone.now())
         told = " Whoever looks after it has been told." if ended else ""

@@ -18,6 +18,7 @@ from core.api.accounts.models import Workspace
 from core.api.channels.models import Channel
 from core.api.incidents.models import Alert
 from core.api.problems import FieldError, Problem
+from core.api.throttling import hold_back
 from core.contracts.channel_links import is_code
 from core.contracts.channels.config import BadConfig, ChannelConfig
 from core.contracts.channels.registry import load_config, parse_config
@@ -25,13 +26,11 @@ from core.contracts.channels.webhook import WebhookConfig, new_webhook_secret
 from core.contracts.events import AlertType
 from core.domain.alert_facts import AlertFacts
 from core.domain.delivery import disabled_text
-from core.domain.mail_feedback import COMPLAINED
+from core.domain.mail_feedback import UNSUBSCRIBED, recipient_left
 
 ASK_AGAIN = timedelta(minutes=1)
+HOUR_S = 3600
 MOST_ATTEMPTS = 10
-UNSUBSCRIBED = "the recipient wants no more mail"
-LEFT = (UNSUBSCRIBED, COMPLAINED)
-"""How the reasons begin for which a channel was disabled by the person at its address."""
 TEST_TEXT = "This is a test of the channel “{name}”. If you can read it, alerts will reach you here."
 
 
@@ -75,7 +74,7 @@ def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetim
     with transaction.atomic():
         channel = Channel.objects.select_for_update().get(pk=channel_id)
         channel.name = changes.get("name", channel.name)
-        had_left = channel.disabled_reason.startswith(LEFT)
+        had_left = recipient_left(channel.disabled_reason)
         _enable(channel, changes, now)
         ask = had_left and channel.disabled_at is None
         if "config" in changes:
@@ -83,7 +82,7 @@ def channel_update(*, channel_id: UUID, changes: Mapping[str, Any], now: datetim
             secret = _made_secret(parsed, changes["config"])
             question = _configure(channel, parsed, now, ask=ask)
         elif ask:
-            question = _configure(channel, _opened(channel), now, ask=True)
+            question = _configure(channel, _stored(channel), now, ask=True)
         channel.save()
     _kick(question)
     return NewChannel(channel, secret)
@@ -210,7 +209,7 @@ def _configure(channel: Channel, parsed: ChannelConfig, now: datetime, *, ask: b
     What is entered once more as it is stays the version that it is, so the links in mail that was sent go on to end it. Where somebody has
     to answer, it is a new version all the same: that has another code.
     """
-    known = _opened(channel)
+    known = _stored(channel)
     ask = ask or channel.unverified_since is not None
     if parsed == known and not ask:
         return None
@@ -231,9 +230,14 @@ def _have_verified(channel: Channel, parsed: ChannelConfig, now: datetime) -> No
 
 
 def _question(channel: Channel, now: datetime) -> Alert | None:
-    """The alert that asks, stored; None where nobody needs to be asked. Link and code are put in where it is sent."""
+    """The alert that asks, stored; None where nobody needs to be asked. Link and code are put in where it is sent.
+
+    Raises:
+        Throttled: the workspace has asked too many people within the hour. They never asked for it, so nobody may use us to pester them.
+    """
     if channel.unverified_since is None:
         return None
+    hold_back("question", str(channel.workspace_id), settings.QUESTIONS_PER_HOUR, HOUR_S)
     question = _alert(channel.workspace_id, "verification", AlertFacts(), now)
     question.only_channel = channel
     question.save(force_insert=True)
@@ -262,12 +266,12 @@ def _parse(kind: str, config: Mapping[str, Any]) -> ChannelConfig:
         raise FieldError(field, bad.code, bad.message) from bad
 
 
-def _opened(channel: Channel) -> ChannelConfig:
+def _stored(channel: Channel) -> ChannelConfig:
     return load_config(channel.kind, edge.vault_cipher().open(channel.config_ciphertext))
 
 
 def _signing(channel: Channel) -> WebhookConfig:
-    config = _opened(channel)
+    config = _stored(channel)
     if not isinstance(config, WebhookConfig):
         raise Problem(problem_types.CONFLICT, "Only webhooks are signed.")
     return config

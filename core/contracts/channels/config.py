@@ -1,7 +1,7 @@
 """What every kind of channel configuration has in common, and what is wrong with one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, Self, get_args, get_origin
 
 import msgspec
@@ -10,6 +10,15 @@ _PATH: Final = re.compile(r" - at `(?:key in )?\$\.?([^`.\[]*)[^`]*`$")
 """Where in the document msgspec found a value of the wrong type."""
 
 _FORMS: Final[dict[Any, str]] = {str: "a text", dict: "an object", tuple: "a list"}
+
+
+HARMLESS: Final = frozenset(
+    {"channel", "language", "method", "other_priority", "parameters", "priority", "region", "severity", "template", "version"}
+)
+"""Fields that say how something is sent. To whom and with what, all others say."""
+
+SHORTEST_PRIVATE: Final = 6
+"""Characters, as `a@b.de` has. What is shorter is found in any sentence."""
 
 
 class BadConfig(ValueError):
@@ -37,9 +46,23 @@ class ChannelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """The address where it is a person's, who must agree before anything but a question is sent there; else empty."""
         return ""
 
+    def private(self) -> frozenset[str]:
+        """The texts in it that nobody else is to read: addresses, URLs, tokens."""
+        fields = {name: value for name, value in msgspec.to_builtins(self).items() if name not in HARMLESS}
+        return frozenset(text for text in _texts(fields) if len(text) >= SHORTEST_PRIVATE)
+
     def summary(self) -> str:
         """What may be shown of it: enough to recognise it, nothing to use it with (paths often hold tokens)."""
         raise NotImplementedError
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for one in value.values() for text in _texts(one))
+    elif isinstance(value, list | tuple):
+        yield from (text for one in value for text in _texts(one))
 
 
 def convert[C: ChannelConfig](shape: type[C], config: Mapping[str, Any]) -> C:

@@ -1,15 +1,17 @@
 """The long tail, by Apprise in a process of its own (`lambdas.alert_dispatch.apprise_child`)."""
 
 import os
+import re
 import subprocess
 import sys
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
 from core.contracts.channels.apprise import SERVICES, AppriseConfig
 from core.contracts.lines import one_line
-from lambdas.alert_dispatch.answers import json_fields
+from lambdas.alert_dispatch.answers import hidden, json_fields
 from lambdas.alert_dispatch.dispatch import Outgoing
 from lambdas.alert_dispatch.errors import Transient
 
@@ -27,6 +29,8 @@ TYPES: Final = {
     "test": "info",
 }
 SAID_LIMIT: Final = 200
+SHORTEST_SECRET: Final = 4
+"""Characters; what is shorter, no service takes for a token, and it would be found in every other word."""
 
 
 class AppriseSender:
@@ -51,8 +55,8 @@ class AppriseSender:
             raise Transient(f"{config.scheme()} did not answer in time", timed_out=True) from error
         answer = json_fields(done.stdout)
         if answer.get("sent") is not True:
-            said = one_line(str(answer.get("said") or f"the process ended with {done.returncode}"))[:SAID_LIMIT]
-            raise Transient(f"{config.scheme()} did not take the message: {said.replace(config.url, config.summary())}")
+            said = without_secrets(one_line(str(answer.get("said") or f"the process ended with {done.returncode}")), config.url)
+            raise Transient(f"{config.scheme()} did not take the message: {said[:SAID_LIMIT]}")
 
     def _order(self, outgoing: Outgoing, config: AppriseConfig) -> dict[str, Any]:
         return {
@@ -66,6 +70,13 @@ class AppriseSender:
             "forbidden": runtime_api(),
             "timeout_s": outgoing.timeout_s,
         }
+
+
+def without_secrets(said: str, url: str) -> str:
+    """What Apprise complained about, without anything of the URL but its scheme: its plugins repeat tokens that they refuse."""
+    address, _, query = url.partition("://")[2].partition("?")
+    parts = [*re.split(r"[/:@,#]+", address), *(pair.partition("=")[2] for pair in query.split("&"))]
+    return hidden(said, {form for part in parts for form in (part, unquote(part)) if len(form) >= SHORTEST_SECRET})
 
 
 def bare_environment() -> dict[str, str]:

@@ -55,7 +55,7 @@ def build(outgoing: Outgoing, sender: str, recipient: str, now: datetime, unsubs
     data = outgoing.request.data
     domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
     mail = EmailMessage(policy=SMTP_POLICY)
-    mail["Subject"] = outgoing.message.subject
+    mail["Subject"] = outgoing.message.subject.replace("=?", "= ?")  # else it might be read as an encoded word (RFC 2047)
     mail["From"] = sender
     mail["To"] = recipient
     mail["Date"] = format_datetime(now)

@@ -43,12 +43,23 @@ def test_a_link_for_an_old_address_changes_nothing(alice: Caller, outside: Edge)
     alice.client.patch(f"/api/v1/channels/{made['id']}/", {"config": {"address": "new@example.com"}}, format="json")
     page = Client().post(link(made["id"]))
     assert page.status_code == 200
-    assert "has been told" not in page.content.decode()
+    assert "older mail" in page.content.decode()
+    assert Channel.objects.get().disabled_at is None
+
+
+def test_an_old_link_says_that_it_ends_nothing_where_the_address_is_the_same(alice: Caller, outside: Edge) -> None:
+    made = create(alice, "email")
+    Client().post(link(made["id"]))
+    alice.client.patch(f"/api/v1/channels/{made['id']}/", {"enabled": True}, format="json")
+    for page in (Client().get(link(made["id"])), Client().post(link(made["id"]))):
+        assert "older mail" in page.content.decode()
+        assert "No more mail" not in page.content.decode()
     assert Channel.objects.get().disabled_at is None
 
 
 def test_a_link_goes_on_to_work_where_its_address_is_entered_once_more(alice: Caller, outside: Edge) -> None:
     made = create(alice, "email", address=alice.user.email)
+    Channel.objects.update(unverified_since=None)
     address = f"/api/v1/channels/{made['id']}/"
     again = alice.client.patch(address, {"config": {"address": f" {alice.user.email}"}}, format="json").json()
     assert (again["config_version"], again["enabled"]) == (1, True)

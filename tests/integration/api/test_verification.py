@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.db.models import F
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from core.api import edge
@@ -93,6 +94,30 @@ def test_a_link_agrees_by_post_only_and_only_for_its_version(alice: Caller, outs
     assert verify(alice, made, the_code(made, 2)).status_code == 200
 
 
+@pytest.mark.parametrize("change", [{"enabled": True}, {"config": {"address": "somebody@example.com"}}])
+@pytest.mark.parametrize("reason", ["the recipient wants no more mail", "the recipient complained about our mail (abuse)"])
+def test_whoever_has_left_is_asked_before_they_are_written_to_again(
+    alice: Caller, outside: Edge, change: dict[str, Any], reason: str
+) -> None:
+    made = create(alice, "email", address="somebody@example.com")
+    verify(alice, made, the_code(made))
+    Channel.objects.update(disabled_at=timezone.now(), disabled_reason=reason)
+    address = f"/api/v1/channels/{made['id']}/"
+    renamed = alice.client.patch(address, {"name": "Night"}, format="json").json()
+    assert (renamed["enabled"], renamed["verified"]) == (False, True)
+    enabled = alice.client.patch(address, change, format="json").json()
+    assert (enabled["enabled"], enabled["verified"]) == (True, False)
+    assert Alert.objects.filter(alert_type="verification").count() == 2
+
+
+def test_a_channel_that_was_disabled_otherwise_is_enabled_without_a_question(alice: Caller, outside: Edge) -> None:
+    made = create(alice, "email", address="somebody@example.com")
+    verify(alice, made, the_code(made))
+    address = f"/api/v1/channels/{made['id']}/"
+    alice.client.patch(address, {"enabled": False}, format="json")
+    assert alice.client.patch(address, {"enabled": True}, format="json").json()["verified"] is True
+
+
 def test_the_same_address_is_not_asked_twice(alice: Caller, outside: Edge) -> None:
     made = create(alice, "sms", to="+4915123456789")
     verify(alice, made, the_code(made))
@@ -143,6 +168,23 @@ def test_the_question_is_repeated_once_a_minute(alice: Caller, outside: Edge) ->
     assert Alert.objects.filter(alert_type="verification").count() == 2
     verify(alice, made, the_code(made))
     problem(alice.client.post(ask), "conflict")
+
+
+def test_a_workspace_cannot_pester_people_with_questions(
+    alice: Caller, bob: Caller, outside: Edge, redis_cache: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "QUESTIONS_PER_HOUR", 3)
+    channel = {"name": "Ops", "kind": "email", "config": {"address": "somebody@example.com"}}
+    answers = []
+    for _ in range(8):
+        answers.append(alice.client.post("/api/v1/channels/", channel, format="json"))
+        Channel.objects.all().delete()  # what was made may be deleted: the person was asked
+    assert [answer.status_code for answer in answers].count(201) in (3, 6), "six where an hour ended meanwhile"
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    problem(refused, "throttled")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 3601
+    assert create(bob, "email", address="somebody@example.com")["verified"] is False
+    assert create(alice)["verified"] is True, "services are not asked"
 
 
 def test_nobody_is_asked_where_the_operator_says_so(alice: Caller, outside: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
