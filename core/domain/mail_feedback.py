@@ -13,7 +13,6 @@ import msgspec
 CHANNEL_TAG: Final = "channel"
 VERSION_TAG: Final = "config_version"
 WORDS_LIMIT: Final = 300
-COMPLAINED: Final = "the recipient complained about our mail"
 
 UNSUBSCRIBED: Final = "the recipient wants no more mail"
 COMPLAINED: Final = "the recipient complained about our mail"
