@@ -130,17 +130,20 @@ def test_a_page_for_an_outage_that_is_over_is_not_sent(dispatch: Dispatch, desk:
 def test_a_page_that_may_have_been_opened_is_closed_and_keeps_nobody_waiting(
     dispatch: Dispatch, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lambdas.alert_dispatch.dispatch.FIRST_TRY_TIMEOUT_S", 0.5)
     with service(desk.judge) as running:
         shop = Shop(dispatch.channel(desk.kind, msgspec.to_builtins(config(desk.kind, running.url))), desk.kind)
         down, reminder = queued(dispatch, shop.says("down", 0)), queued(dispatch, shop.says("reminder", 0, 2))
         desk.without_answer = True
-        assert dispatch.invoke(reminder) == [reminder["messageId"]]
+        with monkeypatch.context() as patience:
+            patience.setattr("lambdas.alert_dispatch.dispatch.FIRST_TRY_TIMEOUT_S", 0.5)
+            assert dispatch.invoke(reminder) == [reminder["messageId"]]
         desk.without_answer = False
         assert dispatch.invoke(sqs_record(shop.says("down", 1))) == []
         assert dispatch.invoke(down) == [down["messageId"]], "until it is known what became of the reminder"
         assert dispatch.invoke(reminder, down, sqs_record(shop.says("recovered", 0))) == []
-    assert desk.taken == [("open", shop.key(0)), ("open", shop.key(1)), ("close", shop.key(0))]
+    without_answer = ("open", shop.key(0))
+    assert desk.taken.count(without_answer) <= 1, "by the try that had no answer, if it got through"
+    assert [one for one in desk.taken if one != without_answer] == [("open", shop.key(1)), ("close", shop.key(0))]
 
 
 def test_a_page_for_the_latest_outage_is_sent_however_late(dispatch: Dispatch, desk: Desk) -> None:
