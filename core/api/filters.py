@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, override
 
 from django import forms
 from django.db.models import Model, QuerySet
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 from rest_framework.request import Request
 
 from core.api import pagination
@@ -53,3 +55,21 @@ class BooleanFilter(filters.BooleanFilter):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(widget=forms.TextInput, **kwargs)
+
+
+class _MomentField(IsoDateTimeField):
+    """A time in UTC: PostgreSQL knows no offsets beyond 16 hours, which ISO 8601 allows."""
+
+    @override
+    def to_python(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        try:
+            return moment.astimezone(UTC) if moment else None
+        except OverflowError:
+            raise forms.ValidationError("is before or after all time", "invalid") from None
+
+
+class MomentFilter(filters.IsoDateTimeFilter):
+    """`?since=2026-11-23T12:00:00Z`."""
+
+    field_class = _MomentField

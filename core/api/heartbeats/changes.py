@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
 
 from core.api.answers import Answer
+from core.api.filters import MomentFilter
 from core.api.monitors.models import HeartbeatChange, Monitor, MonitorKind
 from core.api.pagination import Key, NewestFirst, read_number, read_time
 from core.api.views import WorkspaceViews
@@ -20,8 +21,8 @@ class ChangeFilters(filters.FilterSet):
     """`since` is included, `until` is not."""
 
     change = filters.ChoiceFilter(choices=[(change, change) for change in CHANGES])
-    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+    since = MomentFilter(field_name="at", lookup_expr="gte")
+    until = MomentFilter(field_name="at", lookup_expr="lt")
 
 
 class ChangeAnswer(Answer[HeartbeatChange]):

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.api.auth import access_of
+from core.api.filters import MomentFilter
 from core.api.heartbeats import by_slug, expected, selectors, serializers, services
 from core.api.monitors.filters import MonitorFilters
 from core.api.monitors.models import Monitor, Ping
@@ -46,8 +47,8 @@ class PingFilters(filters.FilterSet):
     """`since` is included, `until` is not."""
 
     kind = filters.ChoiceFilter(choices=[(kind, kind) for kind in serializers.PING_KINDS])
-    since = filters.IsoDateTimeFilter(field_name="pinged_at", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="pinged_at", lookup_expr="lt")
+    since = MomentFilter(field_name="pinged_at", lookup_expr="gte")
+    until = MomentFilter(field_name="pinged_at", lookup_expr="lt")
 
 
 @extend_schema(tags=["heartbeats"])

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from core.api import problem_types
 from core.api.auth import access_of
-from core.api.filters import BooleanFilter
+from core.api.filters import BooleanFilter, MomentFilter
 from core.api.incidents import selectors, serializers, services
 from core.api.incidents.models import Alert, Delivery, DeliveryState, Incident
 from core.api.pagination import Key, read_time
@@ -29,8 +29,8 @@ class IncidentFilters(filters.FilterSet):
     monitor = filters.UUIDFilter(field_name="monitor__uid")
     open = BooleanFilter(field_name="resolved_at", lookup_expr="isnull")
     acknowledged = BooleanFilter(field_name="acknowledged_at", lookup_expr="isnull", exclude=True)
-    since = filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt")
+    since = MomentFilter(field_name="opened_at", lookup_expr="gte")
+    until = MomentFilter(field_name="opened_at", lookup_expr="lt")
 
 
 class AlertFilters(filters.FilterSet):

@@ -10,6 +10,7 @@ from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.filters import MomentFilter
 from core.api.monitors.filters import STATES, MonitorFilters
 from core.api.monitors.models import CheckResult, Monitor
 from core.api.monitors.mutes import MuteRequest, monitor_mute, monitor_unmute
@@ -32,8 +33,8 @@ class ResultFilters(filters.FilterSet):
     outcome = filters.TypedChoiceFilter(
         choices=[(outcome.label, outcome.label) for outcome in Outcome], coerce=lambda label: Outcome[label.upper()]
     )
-    since = filters.IsoDateTimeFilter(field_name="checked_at", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="checked_at", lookup_expr="lt")
+    since = MomentFilter(field_name="checked_at", lookup_expr="gte")
+    until = MomentFilter(field_name="checked_at", lookup_expr="lt")
 
 
 @extend_schema(tags=["websites"])

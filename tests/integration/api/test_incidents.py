@@ -93,6 +93,8 @@ def test_incidents_latest_first_with_their_monitors(alice: Caller) -> None:
     assert found(until=NOW.isoformat()) == [str(other.id), str(old.id)]
     assert fields(alice.client.get("/api/v1/incidents/", {"monitor": "x\x00"})) == {"monitor": "invalid"}
     assert fields(alice.client.get("/api/v1/incidents/", {"since": "yesterday"})) == {"since": "invalid"}
+    assert alice.client.get("/api/v1/incidents/", {"since": "2026-11-23T12:00:00+19:18"}).status_code == 200
+    assert fields(alice.client.get("/api/v1/incidents/", {"until": "0001-01-01T00:00:00+01:00"})) == {"until": "invalid"}
 
 
 @pytest.mark.parametrize(
