@@ -114,6 +114,10 @@ MOOD: Final = st.sampled_from([TAKES, FAILS, HANGS, TAKES_AND_HANGS, HAS_NO_TOKE
 TURN: Final = st.tuples(st.integers(0, 5), MOOD)
 """Which of the messages that are there, and how it ends."""
 
+ORDER: Final = st.lists(st.integers(0, 5), min_size=4, max_size=6)
+TROUBLES: Final = st.sampled_from([(TAKES_AND_HANGS, FAILS), (HANGS, FAILS), (TAKES_AND_HANGS, HAS_NO_TOKEN), (FAILS, TAKES_AND_HANGS)])
+"""Of a receiver that is well again after them."""
+
 
 class Alerts(RuleBasedStateMachine):
     """The system beside what is true: `stories` has one of each monitor."""
@@ -266,6 +270,15 @@ class Alerts(RuleBasedStateMachine):
         for number, mood in turns[: len(of_story)]:
             self._is_received(of_story.pop(number % len(of_story)), mood)
         self._show(of_story)
+
+    @rule(index=SHOP, channel=st.integers(0, CHANNELS_AT_MOST - 1), order=ORDER, troubles=TROUBLES)
+    def it_goes_from_hand_to_hand(self, index: int, channel: int, order: list[int], troubles: tuple[str, str]) -> None:
+        """Much is to be told of one outage at once, by way of a receiver that is in trouble for a moment."""
+        if not self.stories[index].is_down:
+            self.state_changes(index, kicked=True)
+        for taken_on in (True, False, True, False):
+            self._change_hands(index, taken_on=taken_on, kicked=True)
+        self.one_channel_is_told_of_one_monitor(index, channel, list(zip(order, [*troubles, *[TAKES] * len(order)], strict=False)))
 
     def _show(self, messages: list[FakeMessage]) -> None:
         for message in messages:
