@@ -27,11 +27,13 @@ from lambdas.alert_dispatch import handler
 from tests.dispatch_in_memory import MemoryWiring, guarded_by
 from tests.dispatching import Context
 from tests.fakes import FakeEvents, FakeMessage, FakeQueue, FakeSqs
+from tests.route_reference import Quiet, Route, Subject
 from tests.websites import make_website, make_workspace
 
 NAMES: Final = Names("test")
 BEGAN: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 STEP: Final = timedelta(seconds=5)
+UNMARKED: Final = Subject("", "critical")
 PATIENCE: Final = timedelta(hours=8)
 
 type Senders = Mapping[type[ChannelConfig], Callable[..., str | None]]
@@ -83,10 +85,13 @@ class AlertPath:
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
-    def monitor(self, name: str = "shop") -> MonitorRef:
+    def monitor(self, name: str = "shop", subject: Subject = UNMARKED) -> MonitorRef:
         """A website that is watched."""
         monitor_id = make_website(self.connection, self.workspace, self.now)
-        row = self.connection.execute("UPDATE monitor SET name = %s WHERE id = %s RETURNING uid", (name, monitor_id)).fetchone()
+        row = self.connection.execute(
+            "UPDATE monitor SET name = %s, tags = %s, severity = %s WHERE id = %s RETURNING uid",
+            (name, [subject.tag] if subject.tag else [], subject.severity, monitor_id),
+        ).fetchone()
         self.connection.commit()
         assert row
         return MonitorRef(monitor_id, row[0], self.workspace, "website", name, "https://shop.example/")
@@ -103,16 +108,16 @@ class AlertPath:
         self.edge.vault.known[channel_id, 1] = config
         return channel_id
 
-    def write_route(self, channels: Sequence[UUID], delay: timedelta, repeat: timedelta | None) -> None:
-        """The one route of the workspace: these channels are told of what has lasted so long, and again in between."""
-        steps = [{"after_s": int(delay.total_seconds()), "channels": [str(channel) for channel in channels]}]
-        repeat_s = int(repeat.total_seconds()) if repeat else None
-        self.connection.execute(
-            "INSERT INTO alert_route (id, workspace_id, name, position, enabled, monitors, tags, kinds, topics, severities,"
-            " steps, repeat_s, created_at, updated_at)"
-            " VALUES (%s, %s, 'r', 1, true, '{}', '{}', '{}', '{}', '{}', %s, %s, %s, %s)",
-            (uuid4(), self.workspace, json.dumps(steps), repeat_s, self.now, self.now),
-        )
+    def write_routes(self, routes: Sequence[Route]) -> None:
+        """All routes of the workspace, instead of those before. Whoever writes them has what is held decided again."""
+        self.connection.execute("DELETE FROM alert_route WHERE workspace_id = %s", (self.workspace,))
+        for position, route in enumerate(routes, 1):
+            self.connection.execute(
+                "INSERT INTO alert_route (id, workspace_id, name, position, enabled, monitors, kinds, topics, tags, severities, steps,"
+                " repeat_s, quiet_hours, created_at, updated_at)"
+                " VALUES (%s, %s, 'r', %s, true, '{}', '{}', '{}', %s, %s, %s, %s, %s, %s, %s)",
+                (uuid4(), self.workspace, position, *_columns(route), self.now, self.now),
+            )
         self.connection.commit()
 
     # --- what happens -----------------------------------------------------------------------------------------------
@@ -226,12 +231,13 @@ class AlertPath:
         return incident
 
     def requested(self) -> list[tuple[UUID, int, str, UUID]]:
-        """Of each message that was ever asked for: what it is about, its place there, its type and its channel."""
+        """Of each message that was ever asked for: its outage, its place there, its type and its channel."""
         rows = self.connection.execute(
-            "SELECT a.order_key, a.sequence, a.alert_type, d.channel_id FROM delivery d JOIN alert a ON a.id = d.alert_id"
+            "SELECT (a.facts->'incident'->>'id')::uuid, a.sequence, a.alert_type, d.channel_id"
+            " FROM delivery d JOIN alert a ON a.id = d.alert_id"
         ).fetchall()
         self.connection.commit()
-        return [(order_key, sequence, alert_type, channel) for order_key, sequence, alert_type, channel in rows]
+        return [(about, sequence, alert_type, channel) for about, sequence, alert_type, channel in rows]
 
     def deliveries(self, channel: UUID | None = None) -> list[tuple[str, str, str]]:
         """Type, state and error of each delivery, in the order in which they were asked for."""
@@ -242,6 +248,26 @@ class AlertPath:
         ).fetchall()
         self.connection.commit()
         return [(alert_type, state, error) for alert_type, state, error in rows]
+
+
+def _columns(route: Route) -> tuple[list[str], list[str], str, int | None, str | None]:
+    """Of a route: tags, severities, steps, repeat_s and quiet_hours."""
+    steps = [
+        {"after_s": int(step.after.total_seconds()), "channels": [str(channel) for channel in sorted(step.channels)]}
+        for step in route.steps
+    ]
+    return (
+        [route.tag] if route.tag else [],
+        [route.severity] if route.severity else [],
+        json.dumps(steps),
+        int(route.repeat.total_seconds()) if route.repeat else None,
+        json.dumps(_quiet_hours(route.quiet)) if route.quiet else None,
+    )
+
+
+def _quiet_hours(quiet: Quiet) -> dict[str, Any]:
+    begins, ends = (f"{BEGAN.replace(hour=0) + after:%H:%M}" for after in (quiet.begins, quiet.begins + quiet.lasts))
+    return {"weekdays": [*range(7)], "begins": begins, "ends": ends, "time_zone": "UTC", "critical_too": quiet.critical_too}
 
 
 def record(message: FakeMessage) -> dict[str, Any]:

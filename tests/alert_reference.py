@@ -1,30 +1,39 @@
 """Who must be told what about outages, said a second time and as simply as possible; the machinery is held to it in every history.
 
-It knows outages, mutes, acknowledgements, channels that are added, one route with a delay and reminders, and that few outages are told
-within an hour; not several routes and their steps, quiet hours, windows, dependencies and flapping.
+It knows outages, mutes, acknowledgements, channels that are added, that few outages are told within an hour, monitors that flap, and routes
+(`tests.route_reference`) with their steps, reminders and quiet hours; not maintenance windows, dependencies, and channels that are lost.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from core.contracts.events import RECOVERY_SEQUENCE
 from core.flows.routing import ROUTING_GRACE
-
-type Channels = frozenset[UUID]
+from tests.route_reference import Channels, Route, Step, Subject, route_of
 
 HOUR: Final = timedelta(hours=1)
 OUTAGES_AN_HOUR: Final = 4
+FLAPS: Final = 6
+FLAPS_WITHIN: Final = timedelta(minutes=30)
+STABLE: Final = timedelta(minutes=10)
 TICK: Final = timedelta(microseconds=1)
 """Between alerts that are decided together."""
+
+EXPLAINED: Final = frozenset({"muted", "quiet hours", "delayed", "untold"})
+"""Why changes are kept back that are no flapping."""
+
+type Told = tuple[str, Channels]
 
 
 @dataclass
 class Outage:
-    """One incident. `told` says by its place what each message is and who gets it, `know` who was told of it and not of its end.
+    """One incident. `told` says by its place what each message is and who gets it, `know` who was told of it while its end is undecided.
 
-    At `look_at` somebody sees whether people are to be reminded; while it is in somebody's hands that waits.
+    `told_at` is when they were told first; at `look_at` somebody sees who is to be told next. While it is in somebody's hands that waits.
     """
 
     id: UUID
@@ -32,7 +41,8 @@ class Outage:
     is_taken_on: bool = False
     places: int = 1
     know: Channels = frozenset()
-    told: dict[int, tuple[str, Channels]] = field(default_factory=dict)
+    told: dict[int, Told] = field(default_factory=dict)
+    told_at: datetime | None = None
     reminded_at: datetime | None = None
     look_at: datetime | None = None
 
@@ -41,67 +51,108 @@ class Outage:
         """Whether it has ended."""
         return self.ended_at is not None
 
-    def last_word(self) -> dict[UUID, str]:
-        """What each channel has heard last of it, once nothing is under way any more."""
-        return {channel: message for _, (message, channels) in sorted(self.told.items()) for channel in channels}
+    def last_words(self) -> dict[UUID, set[str]]:
+        """What each channel may have heard last of it, once nothing is under way any more.
+
+        Of an outage whose end nobody was told, because it flapped, that may be anything: what comes late is worth little then, and that it
+        flapped nothing at all.
+        """
+        heard: dict[UUID, set[str]] = defaultdict(set)
+        for _, (message, channels) in sorted(self.told.items()):
+            for channel in channels:
+                is_worth_little = self.is_over and RECOVERY_SEQUENCE not in self.told
+                heard[channel] = heard[channel] | {message, *[""] * (message == "flapping")} if is_worth_little else {message}
+        return heard
 
 
 @dataclass
 class Alert:
-    """What is committed and not decided: a message, and its place among those about its outage."""
+    """What is committed and not decided: a message, and its place among those about its outage.
+
+    `why` it was kept back, until now or for good; what is being kept back is decided again at `look_at`.
+    """
 
     outage: Outage
     place: int
     message: str
     since: datetime
-    was_held: bool = False
+    why: str = ""
+    look_at: datetime | None = None
 
-    def is_overlooked(self, now: datetime) -> bool:
-        """Whether its task had its time, so that a sweep decides."""
-        return self.since < now - ROUTING_GRACE
+    def is_due(self, now: datetime) -> bool:
+        """Whether a sweep decides: its task had its time, or what kept it back may be over."""
+        return self.look_at <= now if self.look_at else self.since < now - ROUTING_GRACE
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """About a change: it is told, waits `until` a time, or is dropped. In its place people may hear that the monitor `flaps`."""
+
+    what: Literal["told", "waits", "dropped"]
+    why: str = ""
+    until: datetime | None = None
+    flaps: bool = False
+
+
+TOLD: Final = Verdict("told")
 
 
 @dataclass
 class Story:
-    """One monitor: what happened to it, and what of that is told to whom."""
+    """One monitor: what happened to it, and what of that is told to whom.
 
-    channels: set[UUID]
-    """Those of the workspace, or of its route: an outage is told to all that there are when it is decided."""
+    `everybody` is all channels that there are, and `routes` those of the workspace; both change. `believe` are those who were told that it
+    is down or flaps, and of no end since; `heard` is what was told last, `said` which outage each message was about.
+    """
 
-    delay: timedelta = timedelta()
-    repeat: timedelta | None = None
+    subject: Subject
+    everybody: set[UUID]
+    routes: list[Route] = field(default_factory=list)
 
     outages: list[Outage] = field(default_factory=list)
     muted_until: datetime | None = None
     changes: list[Alert] = field(default_factory=list)
     notices: list[Alert] = field(default_factory=list)
+    past: list[Alert] = field(default_factory=list)
     outages_told_at: list[datetime] = field(default_factory=list)
     told_at: datetime | None = None
+    heard: str = ""
+    believe: Channels = frozenset()
+    said: list[tuple[Outage, Channels]] = field(default_factory=list)
 
     @property
     def is_down(self) -> bool:
         """Whether its latest outage lasts."""
         return bool(self.outages) and not self.outages[-1].is_over
 
+    @property
+    def route(self) -> Route:
+        """That of its alerts, as it is now; they have one severity."""
+        return route_of(self.subject, self.routes, self.everybody)
+
     def is_muted(self, now: datetime) -> bool:
         """Whether somebody asked for silence."""
         return self.muted_until is not None and now < self.muted_until
 
-    def last_word(self) -> dict[UUID, str]:
-        """What each channel has heard last of the monitor."""
-        return {channel: message for outage in self.outages for channel, message in outage.last_word().items()}
+    def last_words(self) -> dict[UUID, set[str]]:
+        """The same of the monitor."""
+        return {channel: outage.last_words()[channel] for outage, channels in self.said for channel in channels}
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
     def goes_down(self, incident: UUID, now: datetime) -> None:
         """An outage begins."""
         self.outages.append(Outage(incident))
-        self.changes.append(Alert(self.outages[-1], 1, "down", now))
+        self._changes(Alert(self.outages[-1], 1, "down", now))
 
     def comes_up(self, now: datetime) -> None:
         """It ends."""
         self.outages[-1].ended_at = now
-        self.changes.append(Alert(self.outages[-1], RECOVERY_SEQUENCE, "recovered", now))
+        self._changes(Alert(self.outages[-1], RECOVERY_SEQUENCE, "recovered", now))
+
+    def _changes(self, change: Alert) -> None:
+        self.changes.append(change)
+        self.past.append(change)
 
     def changes_hands(self, *, taken_on: bool, now: datetime) -> Alert | None:
         """Somebody takes the outage on or gives it back; what follows. Nothing, where it is so already or nobody knows of the outage."""
@@ -118,79 +169,161 @@ class Story:
         self.notices.append(notice)
         return notice
 
-    # --- what is decided --------------------------------------------------------------------------------------------
+    # --- what is decided about changes ------------------------------------------------------------------------------
 
     def decide(self, now: datetime) -> None:
-        """About all changes, in their order. Of an outage that is kept back the decision waits while it lasts."""
+        """About all of them, in their order."""
         changes, self.changes = self.changes, []
+        counted = [change.since for change in self.past if change.why not in EXPLAINED]
         first = max(now, self.told_at + TICK) if self.told_at else now
+        heard = self.heard
         for number, change in enumerate(changes):
-            if change.message == "recovered":
-                self._end(change, first + number * TICK)
-            elif change.outage.is_over and (change.was_held or self._is_kept_back(change, now)):
-                continue
-            elif self._is_kept_back(change, now):
-                change.was_held = True
+            at = first + number * TICK
+            verdict = self._judge(change, heard, counted, now, is_latest=change is changes[-1])
+            change.why, change.look_at = verdict.why or change.why, verdict.until
+            if verdict.what == "told":
+                self._tell(change, at, now)
+            elif verdict.what == "waits":
                 self.changes.append(change)
-            else:
-                change.outage.know = frozenset(self.channels)
-                self._tell(change, first + number * TICK)
-                self.outages_told_at.append(first + number * TICK)
-                self._look_after(change.outage, now)
+            if verdict.flaps:
+                self._note_flapping(change, at)
+            if change.message == "recovered" and verdict.what != "waits":
+                change.outage.know = frozenset()
+            if verdict.what == "told" or verdict.flaps:
+                heard = self.heard
+            elif change.message == "recovered" and verdict.why == "quiet hours":
+                heard = "recovered"
 
-    def _is_kept_back(self, change: Alert, now: datetime) -> bool:
-        """Somebody asked for silence, this one has not lasted for long, or did not, or enough outages were told of late."""
-        is_brief = (change.outage.ended_at or now) < change.since + self.delay
-        return self.is_muted(now) or is_brief or sum(now - HOUR < at for at in self.outages_told_at) >= OUTAGES_AN_HOUR
+    def _judge(self, change: Alert, heard: str, counted: Sequence[datetime], now: datetime, *, is_latest: bool) -> Verdict:
+        """`heard` is what people will have heard when they hear this, `counted` are the times that count for flapping."""
+        if change.message == "recovered" and heard not in {"down", "flapping"}:
+            return Verdict("dropped", "untold")
+        if heard == "flapping":
+            return self._settles(change, now, is_latest=is_latest)
+        reasons = list(self._reasons(change, now))
+        if change.message == "down" and change.outage.is_over and (change.why or reasons):
+            return Verdict("dropped", change.why or reasons[0][0])
+        if reasons:
+            return Verdict("waits", *reasons[0])
+        flaps = sum(change.since - FLAPS_WITHIN < at <= change.since for at in counted) >= FLAPS
+        if flaps and not (is_latest and now >= change.since + STABLE):
+            return Verdict(
+                "waits" if is_latest else "dropped", "flapping", change.since + STABLE if is_latest else None, flaps=True
+            )
+        return TOLD
 
-    def _end(self, change: Alert, at: datetime) -> None:
-        """Told at once, whatever was asked for, to those who believe that it is down."""
-        if change.outage.know:
-            self._tell(change, at)
-            change.outage.know = frozenset()
+    def _settles(self, change: Alert, now: datetime, *, is_latest: bool) -> Verdict:
+        """People know that it flaps, and hear of the change after which it stood still."""
+        if not is_latest:
+            return Verdict("dropped", "flapping")
+        if now < change.since + STABLE:
+            return Verdict("waits", "flapping", change.since + STABLE)
+        return next((Verdict("waits", *reason) for reason in self._reasons(change, now)), TOLD)
 
-    def _tell(self, change: Alert, at: datetime) -> None:
-        change.outage.told[change.place] = change.message, change.outage.know
-        self.told_at = at
+    def _reasons(self, change: Alert, now: datetime) -> Iterator[tuple[str, datetime]]:
+        """To keep a change back, and until when. The end of what people know waits for the end of quiet hours alone."""
+        quiet_until, told_from = self.route.quiet_until(self.subject, now), change.since + self.route.delay
+        if change.message == "down" and self.muted_until and self.is_muted(now):
+            yield "muted", self.muted_until
+        if quiet_until:
+            yield "quiet hours", quiet_until
+        if change.message == "down" and (change.outage.ended_at or now) < told_from:
+            yield "delayed", told_from
+        recent = sorted(at for at in self.outages_told_at if now - HOUR < at)
+        if change.message == "down" and len(recent) >= OUTAGES_AN_HOUR:
+            yield "throttled", recent[-OUTAGES_AN_HOUR] + HOUR
 
-    def say(self, notice: Alert) -> None:
-        """Who has taken an outage on, to those who know of it; nobody needs it who was told of the end meanwhile."""
+    def _tell(self, change: Alert, at: datetime, now: datetime) -> None:
+        """An outage, to those who are told first; its end, to all who believe that it is down."""
+        self.heard, self.told_at = change.message, at
+        if change.message == "down":
+            channels = change.outage.know = self.route.first
+            self.believe |= channels
+            self.outages_told_at.append(at)
+            self._begin(change.outage, now)
+        else:
+            channels, self.believe = self.believe, frozenset()
+        change.outage.told[change.place] = change.message, channels
+        self.said.append((change.outage, channels))
+
+    def _note_flapping(self, change: Alert, at: datetime) -> None:
+        """Right before what is told of the change, if anything will be."""
+        self.heard, self.told_at = "flapping", at
+        self.believe |= self.route.first
+        change.outage.told[change.place - 1] = "flapping", self.route.first
+        self.said.append((change.outage, self.route.first))
+
+    # --- what is decided about who has taken an outage on -----------------------------------------------------------
+
+    def say(self, notice: Alert, now: datetime) -> None:
+        """To those who know of the outage; nobody needs it who was told of the end meanwhile. In quiet hours that waits."""
+        notice.look_at = self.route.quiet_until(self.subject, now)
+        if notice.look_at:
+            return
         self.notices.remove(notice)
         if notice.outage.know:
             notice.outage.told[notice.place] = notice.message, notice.outage.know
+            self.said.append((notice.outage, notice.outage.know))
 
-    def _look_after(self, outage: Outage, reminded_at: datetime) -> None:
-        outage.reminded_at = reminded_at
-        outage.look_at = reminded_at + self.repeat if self.repeat else None
+    # --- what is decided about outages that last --------------------------------------------------------------------
+
+    def _begin(self, outage: Outage, now: datetime) -> None:
+        outage.told_at = outage.reminded_at = now
+        outage.look_at = self._next(outage)
+
+    def _next(self, outage: Outage) -> datetime | None:
+        """When somebody is told for the first time, or once more."""
+        assert outage.reminded_at
+        times = [self._time_of(outage, step) for step in self.route.steps if not step.channels <= outage.know]
+        if self.route.repeat:
+            times.append(outage.reminded_at + self.route.repeat)
+        return min(times, default=None)
+
+    def _time_of(self, outage: Outage, step: Step) -> datetime:
+        assert outage.told_at
+        return outage.told_at + step.after - self.route.delay
 
     def look_again(self, now: datetime) -> None:
         """What kept messages back may be over."""
-        for outage in self.outages:
-            outage.look_at = now if outage.look_at else None
+        everything: list[Alert | Outage] = [*self.changes, *self.notices, *self.outages]
+        for waiting in everything:
+            waiting.look_at = now if waiting.look_at else None
 
-    def _remind(self, outage: Outage, now: datetime) -> None:
-        """Those who know, of what lasts; while somebody asks for silence that waits."""
-        assert self.repeat
-        assert outage.reminded_at
+    def _go_on(self, outage: Outage, now: datetime) -> None:
+        """Those whose step has come hear of what lasts, and those who know once more. While there is silence that waits."""
+        silent_until = (self.muted_until if self.is_muted(now) else None) or self.route.quiet_until(self.subject, now)
         if outage.is_over:
             outage.look_at = None
         elif outage.is_taken_on:
             return
-        elif self.is_muted(now):
-            outage.look_at = self.muted_until
-        elif now < outage.reminded_at + self.repeat:
-            outage.look_at = outage.reminded_at + self.repeat
+        elif silent_until:
+            outage.look_at = silent_until
         else:
-            outage.places += 2  # the first is for whoever a later step names
-            outage.told[outage.places] = "reminder", outage.know
-            self._look_after(outage, now)
+            self._tell_more(outage, now)
+            outage.look_at = self._next(outage)
+
+    def _tell_more(self, outage: Outage, now: datetime) -> None:
+        """Places are kept for both messages, whether they are told or not, but those that nobody took are given again."""
+        assert outage.reminded_at
+        come = [step.channels for step in self.route.steps if self._time_of(outage, step) <= now]
+        first_told, again = frozenset[UUID]().union(*come) - outage.know, frozenset[UUID]()
+        if self.route.repeat and outage.reminded_at + self.route.repeat <= now:
+            outage.reminded_at, again = now, outage.know
+        place = outage.places
+        for number, message, channels in ((1, "escalated", first_told), (2, "reminder", again)):
+            if channels:
+                outage.places = place + number
+                outage.told[outage.places] = message, channels
+                self.said.append((outage, channels))
+        outage.know |= first_told
+        self.believe |= first_told
 
     def sweep(self, now: datetime) -> None:
-        """Decide about what nobody has decided about in time, changes first, and about what was held; then remind people."""
-        if any(change.was_held or change.is_overlooked(now) for change in self.changes):
+        """Decide about what is due, changes first; then tell more of outages that last."""
+        if any(change.is_due(now) for change in self.changes):
             self.decide(now)
-        for notice in [notice for notice in self.notices if notice.is_overlooked(now)]:
-            self.say(notice)
+        for notice in [notice for notice in self.notices if notice.is_due(now)]:
+            self.say(notice, now)
         for outage in self.outages:
             if outage.look_at and outage.look_at <= now:
-                self._remind(outage, now)
+                self._go_on(outage, now)

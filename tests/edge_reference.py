@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from core.contracts.events import AlertRequested
-from lambdas.alert_dispatch.places import SUPERSEDABLE, Newer
+from lambdas.alert_dispatch.places import PASSING, SUPERSEDABLE, Newer
 
 LEASE: Final = timedelta(seconds=30)
 
@@ -29,10 +29,11 @@ class Ending(Enum):
 
 @dataclass(frozen=True)
 class Heard:
-    """What reached a channel, and whether it said that there is a newer outage."""
+    """What reached a channel, whether it said that there is a newer outage, and whether its sender could know that it arrived."""
 
     data: AlertRequested
     newer: Newer | None
+    is_known: bool
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Edge:
 
     def ends(self, data: AlertRequested, ending: Ending, now: datetime, turn_at: datetime | None = None) -> None:
         """A try ended."""
-        doubts = self.doubts[data.channel_id, data.order_key]
+        doubts = self.doubts[_outage(data)]
         self.tries[data.delivery_id] += ending is not Ending.POSTPONED
         if ending in {Ending.UNANSWERED, Ending.KILLED}:
             doubts.add(data.sequence)
@@ -69,7 +70,7 @@ class Edge:
 
         Who was killed has its story in hand; its own turn has not come; or a later one that tells its story may have arrived.
         """
-        later = max(self.doubts[data.channel_id, data.order_key], default=0) > data.sequence
+        later = max(self.doubts[_outage(data)], default=0) > data.sequence
         return (
             self.leases.get(_story(data), datetime.min.replace(tzinfo=UTC)) >= now
             or self.postponed.get(data.delivery_id, now) > now
@@ -82,25 +83,34 @@ def _story(data: AlertRequested) -> tuple[UUID, UUID]:
     return data.channel_id, data.monitor.id
 
 
+def _outage(data: AlertRequested) -> tuple[UUID, UUID]:
+    assert data.incident
+    return data.channel_id, data.incident.id
+
+
 def goes_back(heard: list[Heard]) -> list[Heard]:
     """What one channel heard of one monitor, and should not have heard any more.
 
     Of each outage nothing comes after what came later; nor does anything of an earlier outage after a later one, unless it says so. And it
-    says so only then, or where the channel may have heard of that later outage: of one that it knows already, the end alone is worth it.
+    says so only then, or where the channel may have heard of that later outage. Of one that it is known to know the end alone is worth it,
+    and that it flapped nothing at all.
     """
     wrong = []
     places: dict[UUID, int] = {}
+    known: dict[UUID, int] = {}
     latest = datetime.min.replace(tzinfo=UTC)
     for one in heard:
         assert one.data.incident
-        opened = one.data.incident.opened_at
-        before = places.get(one.data.order_key, 0)
+        about, opened = one.data.incident.id, one.data.incident.opened_at
+        before = places.get(about, -1)
         out_of_place = one.data.sequence < before
         untrue = one.newer is not None and one.newer.began_at <= one.data.incident.began_at
-        idle = one.newer is not None and 0 < before < one.data.sequence and one.data.alert_type in SUPERSEDABLE
+        knows = 0 < known.get(about, 0) < one.data.sequence and one.data.alert_type in SUPERSEDABLE
+        idle = one.newer is not None and (knows or one.data.alert_type in PASSING)
         unsaid = one.newer is None and opened < latest
         if out_of_place or untrue or idle or unsaid:
             wrong.append(one)
-        places[one.data.order_key] = max(before, one.data.sequence)
+        places[about] = max(before, one.data.sequence)
+        known |= {about: one.data.sequence} if one.is_known else {}
         latest = max(latest, opened)
     return wrong

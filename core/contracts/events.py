@@ -217,8 +217,9 @@ class AlertRequested(msgspec.Struct, frozen=True, kw_only=True):
     """Send one message to one channel.
 
     `order_key` and `sequence` order the messages about one incident on one channel; `generation` counts how often this delivery
-    has been requested. `incident` is absent for alerts that are not about one outage (`test`, `flapping`, `not_monitored`), `expiry` for
-    those about anything but an end that comes near; where several websites share that end, `monitor` is absent. `group` is there for the
+    has been requested. `incident` is absent for alerts that are not about one outage (`test`, `not_monitored`); for `flapping` it is the
+    latest outage, which gives the note its place, though its `order_key` is its own. `expiry` is absent for alerts about anything but an
+    end that comes near; where several websites share that end, `monitor` is absent. `group` is there for the
     type `group` only; its requests have the group's id as `order_key`, and each tells all of what the one before told. `output_of` is the
     ping of the heartbeat `monitor` whose body, which does not travel, says why the job failed. `ends` are further order keys that a
     recovery is the end of: those of what was told before the monitor flapped, and of that it did.

@@ -198,7 +198,7 @@ def _line(alert_type: str, told: AlertFacts) -> GroupLine | None:
     if told.monitor is None:
         return None
     states: dict[str, LineState] = {RECOVERED: "up", "flapping": "flapping"}
-    outage = told.incident
+    outage = told.incident if alert_type != "flapping" else None
     return GroupLine(
         monitor_id=told.monitor.id,
         kind=told.monitor.kind,

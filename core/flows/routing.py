@@ -266,12 +266,14 @@ def after(heard_at: datetime | None, now: datetime) -> datetime:
 
 
 def _insert_flapping_notice(connection: Connection, monitor_id: int, verdict: Verdict, now: datetime) -> StoredAlert:
-    """The one message that a monitor began to flap."""
+    """The one message that a monitor began to flap. Its place is right before that of the change at which it began."""
     alert, uid = verdict.alert, uuid7()
-    facts = AlertFacts(monitor=alert.facts.monitor, text=flapping_text(down=verdict.change.went_down))
-    row = AlertRow(uid, alert.workspace_id, monitor_id, None, FLAPPING, uid, 1, msgspec.json.encode(facts).decode())
+    place = alert.sequence - 1
+    text = flapping_text(down=verdict.change.went_down)
+    facts = AlertFacts(monitor=alert.facts.monitor, incident=alert.facts.incident, text=text)
+    row = AlertRow(uid, alert.workspace_id, monitor_id, None, FLAPPING, uid, place, msgspec.json.encode(facts).decode())
     incident_store.insert_alerts(connection, [row], now)
-    return StoredAlert(uid, alert.workspace_id, None, FLAPPING, uid, 1, None, now, facts)
+    return StoredAlert(uid, alert.workspace_id, None, FLAPPING, uid, place, None, now, facts)
 
 
 def _newly_kept(verdicts: Sequence[Verdict]) -> Iterator[tuple[UUID, AlertType]]:

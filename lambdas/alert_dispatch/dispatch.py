@@ -28,7 +28,7 @@ from lambdas.alert_dispatch.message import Message, compose, may_be_acknowledged
 from lambdas.alert_dispatch.order import Order
 from lambdas.alert_dispatch.outputs import no_output
 from lambdas.alert_dispatch.paging import is_of_the_past
-from lambdas.alert_dispatch.places import AlreadySent, Claimed, Newer, Place, Superseded, place_of
+from lambdas.alert_dispatch.places import PASSING, AlreadySent, Claimed, Newer, Place, Superseded, place_of
 from lambdas.alert_dispatch.posted import Posted
 from lambdas.alert_dispatch.receipts import Receipt
 from lambdas.alert_dispatch.targets import Look, Targets
@@ -43,7 +43,7 @@ REFUSED_FOR_GOOD: Final = timedelta(minutes=2)
 """How long an address must have been refused until that is believed: a name server may be wrong for a moment. It is the fifth attempt."""
 
 NEXT_OUTAGE: Final = 1
-"""The place of what tells of it first."""
+"""The place of what tells of it first, where a message is not sent any more because it was to be told."""
 
 HOST_OF_THEIRS: Final = (NtfyConfig, WebhookConfig)
 """Where the user names the host. A host of a service is never at such an address, so that is trouble of ours, and may take its time."""
@@ -128,8 +128,8 @@ class Dispatcher:
         place = place_of(data)
         turn = self.order.claim(place, str(uuid4()), self.clock())
         if isinstance(turn, Claimed):
-            if is_of_the_past(data, turn.newer):
-                self.order.release(place, turn)  # also of a doubt: nothing of that outage but its end is sent any more
+            if is_of_the_past(data, turn.newer) or (turn.newer and data.alert_type in PASSING):
+                self.order.settle(place, turn, self.clock())
                 return receipts.delivered(request, attempt=receives, now=self.clock(), superseded_by=NEXT_OUTAGE)
             return self._send_in_turn(request, turn.tries + 1, place, turn)
         if isinstance(turn, AlreadySent):

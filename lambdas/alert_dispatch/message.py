@@ -136,7 +136,8 @@ class _Story:
 def may_be_acknowledged(request: AlertRequested) -> bool:
     """Whether the message is about an outage that nobody has taken on yet."""
     incident = request.incident
-    return bool(incident and incident.resolved_at is None and incident.acknowledged_at is None)
+    is_about_it = request.alert_type != "flapping"
+    return bool(incident and is_about_it and incident.resolved_at is None and incident.acknowledged_at is None)
 
 
 def compose(

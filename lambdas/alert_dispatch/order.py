@@ -37,6 +37,9 @@ LEASE: Final = timedelta(seconds=30)
 
 KEPT: Final = timedelta(days=60)
 
+FIRST: Final = 1
+"""The place of the first message about an outage itself."""
+
 
 class Order:
     """Claims on the dispatch table."""
@@ -99,6 +102,13 @@ class Order:
         _note_doubtful(update, place, claimed.doubtful)
         self._give_back(place, update, "order.postpone_failed")
 
+    def settle(self, place: Place, claimed: Claimed, now: datetime) -> None:
+        """Give the lease back of what nobody sends any more. One that may have arrived counts as sent: nothing earlier comes after it."""
+        if place.sequence in claimed.doubtful:
+            self.finish(place, claimed, now)
+        else:
+            self.release(place, claimed)
+
     def release(self, place: Place, claimed: Claimed, *, unsure: bool = False) -> None:
         """Give the lease back unsent, or `unsure` whether it was. Trouble is logged only: the lease ends by itself."""
         update = _lease_back(claimed)
@@ -156,7 +166,7 @@ def _still_to_be_told(update: Update, place: Place, *, late: bool) -> str:
         return _without(update, f"sent#{place.key}", place.sequence)
     unsure = update.name(f"unsure_up_to#{place.key}")
     settled = f"(attribute_not_exists({unsure}) OR {unsure} <= {update.value(sequence)})"
-    return f"{settled} AND " + (f"attribute_not_exists({update.name(last)})" if late else _below(update, last, place.sequence))
+    return f"{settled} AND {_below(update, last, FIRST if late else place.sequence)}"
 
 
 def _note_latest(update: Update, outage: Outage, *, late: bool) -> None:

@@ -21,9 +21,12 @@ from uuid import UUID
 from core.contracts.events import RECOVERY_SEQUENCE, AlertRequested
 from lambdas.alert_dispatch.tidying import EPOCH, NOTHING_TO_TIDY, Tidying, number_of, settled_in, tidying
 
-SUPERSEDABLE: Final = frozenset({"down", "escalated", "reminder", "acknowledged", "unacknowledged", "group"})
+SUPERSEDABLE: Final = frozenset({"down", "escalated", "reminder", "acknowledged", "unacknowledged", "flapping", "group"})
 """Messages about an outage that is under way: each later one, and the recovery above all, tells the whole story of it; as does a later
 message of a group. Every other notice says something that no later one repeats."""
+
+PASSING: Final = frozenset({"flapping"})
+"""Messages that say how a monitor is and nothing that is worth telling later: news of a later outage tells their story as well."""
 
 
 @dataclass(frozen=True, slots=True)

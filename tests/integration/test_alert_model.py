@@ -1,8 +1,9 @@
 """Anything may happen to alerts on their way; in the end every channel has heard what it must, and nothing twice without need.
 
-Hypothesis makes up the histories: outages, a route, people who take outages on and give them back, mutes, lost tasks, a bus that refuses,
-messages that come twice, in another order or not at all, receivers that fail or take a message without saying so, senders that are killed,
-receipts that are lost, doubled or late. What must be heard `tests.alert_reference` says, and what is known of it `tests.edge_reference`.
+Hypothesis makes up the histories: outages, monitors that flap, routes with steps, reminders and quiet hours that are rewritten, people who
+take outages on and give them back, mutes, lost tasks, a bus that refuses, messages that come twice, in another order or not at all,
+receivers that fail or take a message without saying so, senders that are killed, receipts that are lost, doubled or late. What must be
+heard `tests.alert_reference` says, and what is known of it `tests.edge_reference`.
 """
 
 import json
@@ -20,12 +21,14 @@ from uuid import UUID
 import msgspec
 import psycopg
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 import tests.integration.api.ready  # noqa: F401  (first: models cannot be imported before Django is set up)
 from core.adapters.database import Pool, open_pool
+from core.api.incidents.services import alerts_reconsider
 from core.api.monitors.models import Monitor
 from core.api.monitors.mutes import UNTIL_UNMUTED, monitor_mute, monitor_unmute
 from core.contracts.channels.webhook import WebhookConfig
@@ -40,18 +43,19 @@ from tests.alert_reference import HOUR, Story
 from tests.edge_reference import Edge, Ending, Heard, goes_back
 from tests.fakes import FakeMessage
 from tests.integration.api.conftest import django_on
+from tests.route_reference import Route, Subject, made_up_routes
 from tests.unit.test_channels import SECRET
 
 EXAMPLES: Final = int(os.environ.get("EXAMPLES", "50"))
 LIMIT_S: Final = 400 + 4 * EXAMPLES
 """With the five minutes that may be spent on making a failing history short: a limit that strikes then is reported as a flaky test."""
 
-SHOPS: Final = ("shop", "blog")
-ENOUGH_OUTAGES: Final = 15
+SHOPS: Final = {"shop": Subject("db", "critical"), "blog": Subject("", "warning")}
+ENOUGH_OUTAGES: Final = 30
 CHANNELS: Final = 2
 CHANNELS_AT_MOST: Final = 3
-BETWEEN_CHANGES: Final = timedelta(minutes=6)
-"""Too seldom for flapping, which would hold messages back; often enough for more outages in an hour than are told."""
+BETWEEN_CHANGES_S: Final = [360, 120]
+"""Too seldom for flapping, but often enough for more outages in an hour than are told; or soon a monitor flaps."""
 
 MUTES_S: Final = [900, 2700, None]
 """Some end while outages last, some outlive them, and one has no end."""
@@ -94,8 +98,9 @@ class Receivers:
         if is_first != self.edge.is_first_try(data) and data.delivery_id not in self.vague:
             self.impatient.append(outgoing)
         if self.kill != "before" and self.mood in {TAKES, TAKES_AND_HANGS}:
-            self.heard.append(Heard(data, outgoing.newer))
-            self.excused[data.delivery_id] += self.mood == TAKES_AND_HANGS or self.kill == "after"
+            is_known = self.mood == TAKES and not self.kill
+            self.heard.append(Heard(data, outgoing.newer, is_known))
+            self.excused[data.delivery_id] += not is_known
         ending = Ending.KILLED if self.kill else ENDINGS[self.mood]
         self.edge.ends(data, ending, now, now + WAIT if ending is Ending.POSTPONED else None)
         self._answer(ending, now)
@@ -113,6 +118,15 @@ SHOP: Final = st.sampled_from(range(len(SHOPS)))
 MOOD: Final = st.sampled_from([TAKES, FAILS, HANGS, TAKES_AND_HANGS, HAS_NO_TOKEN])
 TURN: Final = st.tuples(st.integers(0, 5), MOOD)
 """Which of the messages that are there, and how it ends."""
+
+ORDER: Final = st.lists(st.integers(0, 5), min_size=4, max_size=6)
+TROUBLES: Final = st.sampled_from(
+    [(TAKES_AND_HANGS, FAILS), (HANGS, FAILS), (TAKES_AND_HANGS, HAS_NO_TOKEN), (FAILS, TAKES_AND_HANGS)]
+)
+"""Of a receiver that is well again after them."""
+
+
+ROUTES: Final = st.lists(made_up_routes([UUID(int=number) for number in range(CHANNELS)]), max_size=2)
 
 
 class Alerts(RuleBasedStateMachine):
@@ -132,16 +146,14 @@ class Alerts(RuleBasedStateMachine):
         self.channels: set[UUID] = set()
         for _ in range(CHANNELS):
             self._add_channel()
-        self.monitors = [self.path.monitor(name) for name in SHOPS]
-        self.stories = [Story(self.channels) for _ in SHOPS]
+        self.monitors = [self.path.monitor(name, subject) for name, subject in SHOPS.items()]
+        self.stories = [Story(subject, self.channels) for subject in SHOPS.values()]
 
-    @initialize(is_written=st.booleans(), delay_s=st.sampled_from([0, 900]), repeat_s=st.sampled_from([None, 1200]))
-    def somebody_may_have_written_a_route(self, is_written: bool, delay_s: int, repeat_s: int | None) -> None:
-        """Some outages end in between, others last longer."""
-        if is_written:
-            delay, repeat = timedelta(seconds=delay_s), timedelta(seconds=repeat_s) if repeat_s else None
-            self.path.write_route(sorted(self.channels), delay, repeat)
-            self.stories = [Story(set(self.channels), delay, repeat) for _ in SHOPS]
+    @initialize(routes=ROUTES)
+    def somebody_may_have_written_routes(self, routes: list[Route]) -> None:
+        self.path.write_routes(routes)
+        for story in self.stories:
+            story.routes = routes
 
     def _add_channel(self) -> None:
         config = WebhookConfig(url="http://127.0.0.1/", secret=SECRET)
@@ -149,10 +161,10 @@ class Alerts(RuleBasedStateMachine):
 
     # --- the world --------------------------------------------------------------------------------------------------
 
-    @rule(index=SHOP, kicked=st.booleans())
-    def state_changes(self, index: int, kicked: bool) -> None:
+    @rule(index=SHOP, kicked=st.booleans(), after_s=st.sampled_from(BETWEEN_CHANGES_S))
+    def state_changes(self, index: int, kicked: bool, after_s: int) -> None:
         """Its task runs, or is lost."""
-        self.path.wait(BETWEEN_CHANGES)
+        self.path.wait(timedelta(seconds=after_s))
         monitor, story = self.monitors[index], self.stories[index]
         if story.is_down:
             alert_ids = self.path.comes_up(monitor)
@@ -165,11 +177,11 @@ class Alerts(RuleBasedStateMachine):
             story.decide(self.path.now)
 
     @precondition(lambda self: sum(len(story.outages) for story in self.stories) < ENOUGH_OUTAGES)
-    @rule(index=SHOP, kicked=st.lists(st.booleans(), min_size=4, max_size=10))
-    def outage_follows_outage(self, index: int, kicked: list[bool]) -> None:
-        """More of them than are told in an hour, or many that nobody has decided about yet."""
+    @rule(index=SHOP, kicked=st.lists(st.booleans(), min_size=4, max_size=10), after_s=st.sampled_from(BETWEEN_CHANGES_S))
+    def outage_follows_outage(self, index: int, kicked: list[bool], after_s: int) -> None:
+        """It flaps, or there are more than are told in an hour, or many that nobody has decided about yet."""
         for one in kicked:
-            self.state_changes(index, one)
+            self.state_changes(index, one, after_s)
 
     @precondition(lambda self: any(story.outages for story in self.stories))
     @rule(index=SHOP, kicked=st.booleans())
@@ -196,7 +208,7 @@ class Alerts(RuleBasedStateMachine):
         assert len(alert_ids) == (1 if notice else 0)
         if kicked and notice:
             self.path.route(alert_ids)
-            story.say(notice)
+            story.say(notice, self.path.now)
 
     @rule(index=SHOP, seconds=st.sampled_from(MUTES_S))
     def somebody_asks_for_silence(self, index: int, seconds: int | None) -> None:
@@ -217,6 +229,16 @@ class Alerts(RuleBasedStateMachine):
 
     def _stored(self, index: int) -> Monitor:
         return Monitor.objects.get(id=self.monitors[index].id)
+
+    @rule(routes=ROUTES)
+    def routes_are_rewritten(self, routes: list[Route]) -> None:
+        """For what is under way as well."""
+        self.path.write_routes(routes)
+        with transaction.atomic():
+            alerts_reconsider(workspace_id=self.path.workspace, now=self.path.now)
+        for story in self.stories:
+            story.routes = routes
+            story.look_again(self.path.now)
 
     @precondition(lambda self: len(self.channels) < CHANNELS_AT_MOST)
     @rule()
@@ -266,6 +288,17 @@ class Alerts(RuleBasedStateMachine):
         for number, mood in turns[: len(of_story)]:
             self._is_received(of_story.pop(number % len(of_story)), mood)
         self._show(of_story)
+
+    @rule(index=SHOP, channel=st.integers(0, CHANNELS_AT_MOST - 1), order=ORDER, troubles=TROUBLES)
+    def it_goes_from_hand_to_hand(self, index: int, channel: int, order: list[int], troubles: tuple[str, str]) -> None:
+        """Much is to be told of one outage at once, by way of a receiver that is in trouble for a moment."""
+        if not self.stories[index].is_down:
+            self.state_changes(index, kicked=True, after_s=BETWEEN_CHANGES_S[0])
+        for taken_on in (True, False, True, False):
+            self._change_hands(index, taken_on=taken_on, kicked=True)
+        self.one_channel_is_told_of_one_monitor(
+            index, channel, list(zip(order, [*troubles, *[TAKES] * len(order)], strict=False))
+        )
 
     def _show(self, messages: list[FakeMessage]) -> None:
         for message in messages:
@@ -383,22 +416,27 @@ class Alerts(RuleBasedStateMachine):
     def _everybody_knows(self) -> None:
         """How each outage ended, and how each monitor is."""
         assert {state for _, state, _ in self.path.deliveries()} <= {"delivered", "superseded"}
-        heard = {(one.data.channel_id, one.data.order_key): one.data.alert_type for one in self.receivers.heard}
-        assert heard == {
-            (channel, outage.id): message
+        outages = {
+            (channel, one.id): words
             for story in self.stories
-            for outage in story.outages
-            for channel, message in outage.last_word().items()
+            for one in story.outages
+            for channel, words in one.last_words().items()
         }
-        news = {
-            (channel, monitor): [one.data.alert_type for one in story if not one.newer][-1:]
-            for (channel, monitor), story in self._heard_by_story().items()
-        }
-        assert news == {
-            (channel, monitor.uid): [message]
+        heard = {_outage_of(one): one.data.alert_type for one in self.receivers.heard}
+        assert set(heard) <= set(outages)
+        assert [(known, heard.get(known), words) for known, words in outages.items() if heard.get(known, "") not in words] == []
+        monitors = {
+            (channel, monitor.uid): words
             for monitor, story in zip(self.monitors, self.stories, strict=True)
-            for channel, message in story.last_word().items()
+            for channel, words in story.last_words().items()
         }
+        news = {known: one.data.alert_type for known, story in self._heard_by_story().items() for one in story if not one.newer}
+        assert [(known, news.get(known), words) for known, words in monitors.items() if news.get(known, "") not in words] == []
+
+
+def _outage_of(one: Heard) -> tuple[UUID, UUID]:
+    assert one.data.incident
+    return one.data.channel_id, one.data.incident.id
 
 
 def _request_in(message: FakeMessage) -> AlertRequested:
@@ -435,5 +473,5 @@ def mutes(database_url: str) -> Iterator[None]:
 @pytest.mark.usefixtures("mutes")
 def test_whatever_happens_everybody_hears_the_truth(connection: psycopg.Connection, pool: Pool) -> None:
     machine = type("AlertsHere", (Alerts,), {"connection": connection, "pool": pool})
-    many = settings(max_examples=EXAMPLES, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    many = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     run_state_machine_as_test(machine, settings=many)

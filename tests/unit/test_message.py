@@ -148,6 +148,7 @@ def test_only_an_outage_that_nobody_has_taken_on_can_be_acknowledged() -> None:
         kind: may_be_acknowledged(request(kind)) for kind in ("down", "recovered", "acknowledged", "unacknowledged", "flapping")
     }
     assert [kind for kind, possible in may.items() if possible] == ["down", "unacknowledged"]
+    assert not may_be_acknowledged(structs.replace(request("flapping"), incident=request("down").incident))
     told = compose(request("down"), "https://up.example.com", 'https://up.example.com/acknowledge/x"y/')
     assert "Acknowledge: https://up.example.com/acknowledge/" in told.text
     assert 'href="https://up.example.com/acknowledge/x&quot;y/"' in told.html
