@@ -260,7 +260,7 @@ def test_a_target_that_hangs_for_hours_while_people_are_reminded_makes_no_dead_l
     with alert_path(connection, pool, {WebhookConfig: hangs}) as path:
         well_at = path.now + timedelta(hours=2)
         channel = path.channel("webhook", WebhookConfig(url="https://hooks.example/", secret=SECRET))
-        path.write_route([channel], timedelta(), timedelta(minutes=10))
+        path.write_routes([channel], timedelta(), timedelta(minutes=10))
         path.route(path.goes_down(monitor := path.monitor()))
         for _ in range(int(timedelta(hours=2) / STEP)):
             path.sweep()
