@@ -91,11 +91,15 @@ def webhook_endpoint() -> Iterator[WebhookEndpoint]:
 
 @dataclass
 class Mailbox:
-    """A mail server that answers RCPT and DATA with `rcpt_reply` and `data_reply` where they are set, and RCPT after `delay_s`."""
+    """A mail server that answers RCPT and DATA with `rcpt_reply` and `data_reply` where they are set, and RCPT after `delay_s`.
+
+    `hangs_up`: it takes the mail, and the connection ends before its answer.
+    """
 
     rcpt_reply: str = ""
     data_reply: str = ""
     delay_s: float = 0.0
+    hangs_up: bool = False
     mails: list[EmailMessage] = field(default_factory=list)
     port: int = 0
 
@@ -114,6 +118,9 @@ class Mailbox:
         content = envelope.content
         assert isinstance(content, bytes)
         self.mails.append(email.message_from_bytes(content, policy=default))
+        if self.hangs_up:
+            assert isinstance(server.transport, asyncio.WriteTransport)
+            server.transport.abort()
         return "250 OK"
 
 

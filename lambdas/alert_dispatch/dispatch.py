@@ -151,10 +151,10 @@ class Dispatcher:
             raise
         except Transient as error:
             error.attempt = attempt
-            self.order.release(place, claimed, unsure=was_unsure or error.timed_out)
+            self.order.release(place, claimed, unsure=was_unsure or error.in_doubt)
             raise
         except BaseException:
-            self.order.release(place, claimed, unsure=was_unsure)
+            self.order.release(place, claimed, unsure=True)  # nobody foresaw it: it may have been sent before
             raise
         took_ms = int((time.monotonic() - started) * 1000)
         self.order.finish(place, claimed, self.clock())

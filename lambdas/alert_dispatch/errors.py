@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Final
 
+from botocore.exceptions import BotoCoreError, HTTPClientError
+
 from core.contracts.events import ErrorType
 
 FIRST_DELAY_S: Final = 10
@@ -14,15 +16,19 @@ WAITS_BRIEFLY: Final = 12
 class Transient(Exception):
     """Worth another try. `retry_after_s` is what the target asked for, `timed_out` tells the breaker.
 
-    `attempt` is which attempt at the message it was.
+    `in_doubt`: the target may have taken it all the same, so nothing that came before it may follow. `attempt` is which attempt at the
+    message it was.
     """
 
     error_type: ClassVar[ErrorType] = "transient"
 
-    def __init__(self, message: str, *, retry_after_s: int | None = None, timed_out: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: int | None = None, timed_out: bool = False, in_doubt: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.timed_out = timed_out
+        self.in_doubt = in_doubt or timed_out
         self.attempt = 1
 
 
@@ -68,6 +74,12 @@ class Later(Exception):
         letters.
         """
         return self.delay_s if receives <= WAITS_BRIEFLY else max(self.delay_s, retry_delay_s(receives - WAITS_BRIEFLY))
+
+
+def unanswered(service: str, error: BotoCoreError) -> Transient:
+    """A call of AWS without an answer; in doubt, once there was a connection."""
+    timed_out = "Timeout" in type(error).__name__
+    return Transient(f"{service} could not be reached: {error}", timed_out=timed_out, in_doubt=isinstance(error, HTTPClientError))
 
 
 def retry_delay_s(attempt: int, retry_after_s: int | None = None) -> int:

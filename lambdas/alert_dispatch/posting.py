@@ -86,7 +86,7 @@ class Poster:
         except TimeoutError as error:
             raise Transient(f"no answer within {timeout_s:.0f} s", timed_out=True) from error
         except (OSError, NotHttp) as error:
-            raise Transient(f"the connection failed: {str(error) or type(error).__name__}") from error
+            raise _lost(error) from error
 
     def _send(
         self,
@@ -106,15 +106,27 @@ class Poster:
         with connect(host, port, Deadline.after(timeout_s), private_targets=self._private_targets) as connection:
             if target.scheme == "https":
                 connection.secure(self._tls(), host)
-            connection.send(sent)
-            incoming = Incoming(connection.receive)
-            head = incoming.head()
-            said = b""
-            if read_body:
-                said = b"".join(_pieces(incoming, head, BODY_LIMIT))
-            elif read_errors and not taken(head.status):
-                said = _what_comes(incoming, head)
-            return Answer(head.status, head.fields.get("retry-after", ""), said)
+            try:
+                connection.send(sent)
+                return _answer(Incoming(connection.receive), read_body=read_body, read_errors=read_errors)
+            except TimeoutError:
+                raise
+            except (OSError, NotHttp) as error:
+                raise _lost(error, in_doubt=True) from error
+
+
+def _answer(incoming: Incoming, *, read_body: bool, read_errors: bool) -> Answer:
+    head = incoming.head()
+    said = b""
+    if read_body:
+        said = b"".join(_pieces(incoming, head, BODY_LIMIT))
+    elif read_errors and not taken(head.status):
+        said = _what_comes(incoming, head)
+    return Answer(head.status, head.fields.get("retry-after", ""), said)
+
+
+def _lost(error: Exception, *, in_doubt: bool = False) -> Transient:
+    return Transient(f"the connection failed: {str(error) or type(error).__name__}", in_doubt=in_doubt)
 
 
 def host_field(target: SplitResult) -> str:

@@ -46,6 +46,7 @@ from tests.dispatching import Dispatch, alert_request, dispatch_environment
 from tests.integration.test_chat_senders import slack_webhook
 from tests.integration.test_dispatch import queued
 from tests.receivers import WebhookEndpoint, mail_server, webhook_endpoint
+from tests.route_reference import Route, Step
 from tests.unit.test_channels import SECRET
 from tests.waiting import until
 from tests.websites import finished
@@ -260,7 +261,7 @@ def test_a_target_that_hangs_for_hours_while_people_are_reminded_makes_no_dead_l
     with alert_path(connection, pool, {WebhookConfig: hangs}) as path:
         well_at = path.now + timedelta(hours=2)
         channel = path.channel("webhook", WebhookConfig(url="https://hooks.example/", secret=SECRET))
-        path.write_routes([channel], timedelta(), timedelta(minutes=10))
+        path.write_routes([Route((Step(timedelta(), frozenset({channel})),), repeat=timedelta(minutes=10))])
         path.route(path.goes_down(monitor := path.monitor()))
         for _ in range(int(timedelta(hours=2) / STEP)):
             path.sweep()

@@ -60,12 +60,14 @@ BETWEEN_CHANGES_S: Final = [360, 120]
 MUTES_S: Final = [900, 2700, None]
 """Some end while outages last, some outlive them, and one has no end."""
 
-TAKES, FAILS, HANGS, TAKES_AND_HANGS, HAS_NO_TOKEN = "takes", "fails", "hangs", "takes and hangs", "has no token"
+TAKES, FAILS, HANGS, HAS_NO_TOKEN = "takes", "fails", "hangs", "has no token"
+TAKES_AND_HANGS, TAKES_AND_HANGS_UP = "takes and hangs", "takes and hangs up"
 ENDINGS: Final = {
     TAKES: Ending.TAKEN,
     FAILS: Ending.REFUSED,
     HANGS: Ending.UNANSWERED,
     TAKES_AND_HANGS: Ending.UNANSWERED,
+    TAKES_AND_HANGS_UP: Ending.UNANSWERED,
     HAS_NO_TOKEN: Ending.POSTPONED,
 }
 WAIT: Final = timedelta(seconds=30)
@@ -97,7 +99,7 @@ class Receivers:
         is_first = outgoing.timeout_s == FIRST_TRY_TIMEOUT_S
         if is_first != self.edge.is_first_try(data) and data.delivery_id not in self.vague:
             self.impatient.append(outgoing)
-        if self.kill != "before" and self.mood in {TAKES, TAKES_AND_HANGS}:
+        if self.kill != "before" and self.mood in {TAKES, TAKES_AND_HANGS, TAKES_AND_HANGS_UP}:
             is_known = self.mood == TAKES and not self.kill
             self.heard.append(Heard(data, outgoing.newer, is_known))
             self.excused[data.delivery_id] += not is_known
@@ -111,11 +113,12 @@ class Receivers:
         if ending is Ending.POSTPONED:
             raise NotYet(now + WAIT, now)
         if ending is not Ending.TAKEN:
-            raise Transient("no answer", timed_out=ending is Ending.UNANSWERED)
+            hangs_up = self.mood == TAKES_AND_HANGS_UP
+            raise Transient("no answer", timed_out=ending is Ending.UNANSWERED and not hangs_up, in_doubt=hangs_up)
 
 
 SHOP: Final = st.sampled_from(range(len(SHOPS)))
-MOOD: Final = st.sampled_from([TAKES, FAILS, HANGS, TAKES_AND_HANGS, HAS_NO_TOKEN])
+MOOD: Final = st.sampled_from([TAKES, FAILS, HANGS, TAKES_AND_HANGS, TAKES_AND_HANGS_UP, HAS_NO_TOKEN])
 TURN: Final = st.tuples(st.integers(0, 5), MOOD)
 """Which of the messages that are there, and how it ends."""
 

@@ -211,7 +211,7 @@ def test_an_sns_that_cannot_be_reached_is_transient(reply: Reply) -> None:
         )
         with pytest.raises(Transient) as raised:
             SnsSender(lambda: client)(outgoing(), SmsConfig(to="+4915123456789"))
-    assert raised.value.timed_out is reply.hang
+    assert (raised.value.timed_out, raised.value.in_doubt) == (reply.hang, True)
 
 
 @given(st.text(max_size=2000), st.text(max_size=2000))

@@ -25,6 +25,7 @@ from lambdas.alert_dispatch.errors import Permanent, Transient
 from lambdas.alert_dispatch.message import compose
 from lambdas.alert_dispatch.posting import Poster, host_field
 from lambdas.http1.exchange import Incoming
+from tests.conftest import free_port
 from tests.dispatching import alert_request
 from tests.hostile import Authority, Script, answer, drip, hang, send_then_reset, serving
 from tests.receivers import mail_server
@@ -90,9 +91,15 @@ def test_a_broken_connection_is_transient(script: Any) -> None:
         async with serving({"/": script}) as server:
             with pytest.raises(Transient) as raised:
                 await post(sender(), server.url())
-            assert not raised.value.timed_out
+            assert (raised.value.timed_out, raised.value.in_doubt) == (False, True), "it may have been taken"
 
     asyncio.run(scenario())
+
+
+def test_a_connection_that_never_was_leaves_no_doubt() -> None:
+    with pytest.raises(Transient) as raised:
+        asyncio.run(post(sender(), f"http://127.0.0.1:{free_port()}/"))
+    assert not raised.value.in_doubt
 
 
 def test_a_huge_or_endless_answer_is_not_read() -> None:
@@ -193,6 +200,17 @@ def test_a_refused_message_ends_or_waits_by_its_reply(reply: str, error: type[Ex
             SmtpSender(SmtpServer("127.0.0.1", mailbox.port), "uptime@monitor.example", lambda: datetime.now(UTC))(
                 outgoing(), ADDRESS
             )
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+def test_a_mail_server_that_hangs_up_may_have_taken_the_mail(hangs_up: bool) -> None:
+    with mail_server() as mailbox:
+        mailbox.hangs_up, mailbox.rcpt_reply = hangs_up, "" if hangs_up else "451 4.7.1 later"
+        with pytest.raises(Transient) as raised:
+            SmtpSender(SmtpServer("127.0.0.1", mailbox.port), "uptime@monitor.example", lambda: datetime.now(UTC))(
+                outgoing(), ADDRESS
+            )
+        assert (raised.value.in_doubt, len(mailbox.mails)) == (hangs_up, int(hangs_up))
 
 
 def test_a_mail_server_that_says_nothing_times_out() -> None:

@@ -4,7 +4,7 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Buffer, Callable
 from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from core.contracts.channels.email import EmailConfig
 from lambdas.alert_dispatch.config import SmtpServer
 from lambdas.alert_dispatch.dispatch import Outgoing
-from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
+from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient, unanswered
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -71,6 +71,10 @@ def build(outgoing: Outgoing, sender: str, recipient: str, now: datetime, unsubs
     return mail
 
 
+class _LostWithMail(smtplib.SMTPException):
+    """The connection ended while the mail was handed over: the server may have it."""
+
+
 class _Session(smtplib.SMTP):
     """A session that is cut at its deadline: the time limit of a socket begins anew with each byte, and a server may trickle."""
 
@@ -83,6 +87,15 @@ class _Session(smtplib.SMTP):
         except BaseException:
             self._end.cancel()
             raise
+
+    def data(self, msg: Buffer | str) -> tuple[int, bytes]:
+        """Hand the mail over."""
+        try:
+            return super().data(msg)
+        except TimeoutError:
+            raise
+        except (smtplib.SMTPServerDisconnected, OSError) as error:
+            raise _LostWithMail(str(error)) from error
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -122,7 +135,7 @@ class SmtpSender:
         except (smtplib.SMTPException, OSError) as error:
             if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
                 raise Transient(f"the mail server gave no answer within {outgoing.timeout_s:.0f} s", timed_out=True) from error
-            raise Transient(f"the mail server could not be used: {error}") from error
+            raise Transient(f"the mail server could not be used: {error}", in_doubt=isinstance(error, _LostWithMail)) from error
 
     def _hand_over(self, mail: EmailMessage, recipient: str, deadline: float) -> None:
         smtp = _Session(self._server, deadline)
@@ -191,7 +204,7 @@ class SesSender:
         except ClientError as error:
             raise _ses_error(error.response["Error"].get("Code", ""), str(error)) from error
         except BotoCoreError as error:
-            raise Transient(f"SES could not be reached: {error}", timed_out="Timeout" in type(error).__name__) from error
+            raise unanswered("SES", error) from error
 
 
 def _ses_error(code: str, text: str) -> Transient | Permanent:

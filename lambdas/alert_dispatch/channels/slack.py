@@ -127,4 +127,4 @@ class SlackSender:
             raise Permanent(text)
         if not taken(answer.status):
             judge(answer, self._poster.clock(), "Slack", reason=error)
-        raise Transient(text if error else f"{text} without saying whether it took the message")
+        raise Transient(text if error else f"{text} without saying whether it took the message", in_doubt=not error)

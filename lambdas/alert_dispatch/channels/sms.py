@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from core.contracts.channels.sms import SmsConfig
 from lambdas.alert_dispatch.dispatch import Outgoing
-from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient
+from lambdas.alert_dispatch.errors import Permanent, RateLimited, Transient, unanswered
 from lambdas.alert_dispatch.message_brief import sms
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class SnsSender:
         except ClientError as error:
             raise sns_error(error.response["Error"].get("Code", ""), str(error)) from error
         except BotoCoreError as error:
-            raise Transient(f"SNS could not be reached: {error}", timed_out="Timeout" in type(error).__name__) from error
+            raise unanswered("SNS", error) from error
 
 
 def sns_error(code: str, text: str) -> Transient | Permanent:
