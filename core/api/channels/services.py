@@ -55,8 +55,8 @@ def channel_create(*, workspace: Workspace, name: str, kind: str, config: Mappin
         _seal(channel, parsed)
         _have_verified(channel, parsed, now)
         channel.save(force_insert=True)
-        _project(channel)
         question = _question(channel, now)
+        _project(channel)
     _kick(question)
     return NewChannel(channel, _made_secret(parsed, config))
 

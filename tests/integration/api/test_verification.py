@@ -180,6 +180,9 @@ def test_a_workspace_cannot_pester_people_with_questions(
         answers.append(alice.client.post("/api/v1/channels/", channel, format="json"))
         Channel.objects.all().delete()  # what was made may be deleted: the person was asked
     assert [answer.status_code for answer in answers].count(201) in (3, 6), "six where an hour ended meanwhile"
+    assert len(outside.vault.versions) == [answer.status_code for answer in answers].count(201), (
+        "the edge keeps nothing of the others"
+    )
     refused = next(answer for answer in answers if answer.status_code == 429)
     problem(refused, "throttled")
     assert 1 <= int(refused.headers["Retry-After"]) <= 3601
