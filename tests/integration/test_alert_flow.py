@@ -199,6 +199,15 @@ def test_people_are_told_before_subscribers(connection: psycopg.Connection, pool
     assert [event.detail_type for event in bus.published] == ["AlertRequested"] * 2 + ["IncidentOpened"] * 2
 
 
+def test_a_relay_sorts_nothing_however_much_waits(connection: psycopg.Connection) -> None:
+    example = OutboxEvent("IncidentOpened", event_examples.example(event_examples.DATA[0]))
+    outbox.insert(connection, [example] * 3000, NOW)
+    connection.execute("ANALYZE outbox")
+    plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN {outbox.NEXT}", (100,)))
+    assert "outbox_relay" in plan
+    assert "Sort" not in plan
+
+
 def test_the_sweep_does_what_lost_tasks_left_undone(connection: psycopg.Connection, pool: Pool, bus: FakeBus) -> None:
     outage(connection)
     alerts.sweep(pool, bus, NOW + SECOND)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from core.adapters.database import Connection
 
@@ -23,6 +24,12 @@ class StoredEvent:
     event: OutboxEvent
 
 
+NEXT: Final = """
+    SELECT id, detail_type, detail FROM outbox
+    ORDER BY detail_type <> 'AlertRequested', id LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+
+
 def insert(connection: Connection, events: Sequence[OutboxEvent], now: datetime) -> None:
     """Add events, in order. The caller commits."""
     if not events:
@@ -41,15 +48,10 @@ def insert(connection: Connection, events: Sequence[OutboxEvent], now: datetime)
 def lock_next(connection: Connection, limit: int) -> list[StoredEvent]:
     """Events that no other relay holds, locked until the caller's transaction ends: requests for messages first, each kind oldest first.
 
-    The events of a storm's incidents were written before its alerts were routed: people would wait until all subscribers have theirs.
+    That is the order of the index `outbox_relay`. The events of a storm's incidents were written before its alerts were routed: people
+    would wait until all subscribers have theirs.
     """
-    rows = connection.execute(
-        """
-        SELECT id, detail_type, detail FROM outbox
-        ORDER BY detail_type <> 'AlertRequested', id LIMIT %s FOR UPDATE SKIP LOCKED
-        """,
-        (limit,),
-    ).fetchall()
+    rows = connection.execute(NEXT, (limit,)).fetchall()
     return [StoredEvent(row[0], OutboxEvent(row[1], row[2])) for row in rows]
 
 
