@@ -21,7 +21,7 @@ def spared(alert_type: str, kind: str = "pagerduty", newer: Newer | None = Newer
     return is_of_the_past(alert_request(uuid4(), alert_type=alert_type, channel_kind=kind).data, newer)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_nobody_is_called_for_an_outage_that_is_over(kind: str) -> None:
     assert all(spared(alert_type, kind) for alert_type in CALLS)
     assert not any(spared(alert_type, kind) for alert_type in CLOSING), "what may be open is closed"
