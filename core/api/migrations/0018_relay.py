@@ -4,7 +4,10 @@ from typing import ClassVar
 
 from django.db import migrations
 
-RELAY = "CREATE INDEX CONCURRENTLY outbox_relay ON outbox ((detail_type <> 'AlertRequested'), id)"
+RELAY = [
+    "DROP INDEX CONCURRENTLY IF EXISTS outbox_relay",  # a build that was interrupted leaves one that is of no use and in the way
+    "CREATE INDEX CONCURRENTLY outbox_relay ON outbox ((detail_type <> 'AlertRequested'), id)",
+]
 
 
 class Migration(migrations.Migration):
